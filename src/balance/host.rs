@@ -1,0 +1,161 @@
+//! A host as it runs: its counters and the leases on it, which outlive every view that shows it.
+//! It must not know how to reach a host, nor who decides about it.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwapOption;
+
+use super::{
+    counters::{HostCounters, take_slot},
+    ranking::Ranking,
+    scheduler::{Latency, Memory},
+};
+use crate::model::name::HostPath;
+
+/// No limit on sessions.
+pub const UNLIMITED: u32 = u32::MAX;
+
+static NEXT_SERIAL: AtomicU64 = AtomicU64::new(1);
+
+/// A host as it runs. One value for as long as its path and address stay the same.
+#[derive(Debug)]
+pub struct Host {
+    path: HostPath,
+    address: SocketAddr,
+    serial: u64,
+    memory: Arc<Memory>,
+    active: AtomicU32,
+    ranking: ArcSwapOption<(Arc<Ranking>, usize)>,
+    /// How far weighted round robin has come with it; see there.
+    pub(super) position: AtomicU64,
+    /// How long connects have taken lately.
+    pub(super) latency: Latency,
+    /// What is counted of it.
+    pub counters: HostCounters,
+}
+
+/// A host as a scheduler sees it: one that may take sessions.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The host.
+    pub host: Arc<Host>,
+    /// Its share of new sessions: 1 to 256.
+    pub weight: u16,
+    /// Sessions at a time, [`UNLIMITED`] for no limit.
+    pub max_sessions: u32,
+}
+
+impl Host {
+    /// A host without sessions, in the group that `memory` belongs to.
+    pub fn new(path: HostPath, address: SocketAddr, memory: Arc<Memory>) -> Self {
+        Self {
+            path,
+            address,
+            serial: NEXT_SERIAL.fetch_add(1, Relaxed),
+            memory,
+            active: AtomicU32::new(0),
+            ranking: ArcSwapOption::empty(),
+            position: AtomicU64::new(0),
+            latency: Latency::default(),
+            counters: HostCounters::default(),
+        }
+    }
+
+    /// Its name everywhere.
+    pub fn path(&self) -> &HostPath {
+        &self.path
+    }
+
+    /// Where it is reached.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A number that no other host of this process has or had.
+    pub fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    /// Sessions that hold a lease on it now: those connecting to it are counted too.
+    pub fn active(&self) -> u32 {
+        self.active.load(SeqCst)
+    }
+
+    /// Makes `ranking` the one that is told when this host's load changes; it stands there at
+    /// place `slot`. `None`: nobody needs to be told.
+    pub(super) fn rank_in(&self, ranking: Option<(Arc<Ranking>, usize)>) {
+        self.ranking.store(ranking.map(Arc::new));
+    }
+
+    fn load_changed(&self) {
+        if let Some(place) = self.ranking.load().as_deref() {
+            place.0.refresh(place.1);
+        }
+    }
+}
+
+impl Candidate {
+    /// Whether it has as many sessions as it may.
+    pub fn is_full(&self) -> bool {
+        self.host.active() >= self.max_sessions
+    }
+}
+
+/// A place on a host: counted from the pick, so that connects in progress are load, until dropped.
+#[derive(Debug)]
+pub struct Lease {
+    host: Arc<Host>,
+}
+
+impl Lease {
+    /// Takes a place on the host, unless it is full.
+    pub fn take(candidate: &Candidate) -> Option<Self> {
+        let host = &candidate.host;
+        if !take_slot(&host.active, candidate.max_sessions) {
+            host.counters.full.increment();
+            return None;
+        }
+        host.memory.session_added();
+        host.load_changed();
+        Some(Self {
+            host: Arc::clone(host),
+        })
+    }
+
+    /// The host.
+    pub fn host(&self) -> &Arc<Host> {
+        &self.host
+    }
+
+    /// Counts the connection as standing after `took`, at `now` (milliseconds on the clock of
+    /// [`super::scheduler::Ask`]).
+    pub fn connected(&self, took: Duration, now: u64) {
+        self.host.counters.total.increment();
+        self.host.counters.connect_time.record(took);
+        self.host.latency.observe(took, now);
+    }
+
+    /// Counts the connection as failed after `took`, at `now`. A host that fails fast must not
+    /// look like a fast host, so the failure counts as a slow connect.
+    pub fn failed(&self, took: Duration, now: u64) {
+        self.host.counters.connect_failures.increment();
+        self.host
+            .latency
+            .observe(took.max(Duration::from_secs(1)), now);
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.host.active.fetch_sub(1, SeqCst);
+        self.host.memory.session_removed();
+        self.host.load_changed();
+    }
+}

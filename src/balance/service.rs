@@ -1,0 +1,67 @@
+//! A service as it runs: its counters, and the view that its sessions look at.
+//! It must not know listeners; those point here, not the other way round.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::{counters::ServiceCounters, view::View};
+use crate::model::name::Name;
+
+/// A service as it runs, from when it is added until its last session has ended.
+#[derive(Debug)]
+pub struct Service {
+    /// Its name.
+    pub name: Name,
+    /// What is counted of it.
+    pub counters: ServiceCounters,
+    view: ArcSwap<View>,
+}
+
+impl Service {
+    /// A service whose sessions look at `view`.
+    pub fn new(name: Name, view: View) -> Self {
+        Self {
+            name,
+            counters: ServiceCounters::default(),
+            view: ArcSwap::from_pointee(view),
+        }
+    }
+
+    /// What holds for new sessions now: one atomic load.
+    pub fn view(&self) -> Arc<View> {
+        self.view.load_full()
+    }
+
+    /// Replaces what holds for new sessions. Open ones notice nothing.
+    pub fn show(&self, view: View) {
+        let view = Arc::new(view);
+        self.view.store(Arc::clone(&view));
+        view.settle();
+    }
+}
+
+/// A session of a service: counted from its accept until dropped.
+#[derive(Debug)]
+pub struct Entry(Arc<Service>);
+
+impl Entry {
+    /// Counts a session in, unless the service has as many as `view` allows.
+    pub fn take(service: &Arc<Service>, view: &View) -> Option<Self> {
+        service
+            .counters
+            .enter(view.limits.sessions)
+            .then(|| Self(Arc::clone(service)))
+    }
+
+    /// The service.
+    pub fn service(&self) -> &Service {
+        &self.0
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.0.counters.leave();
+    }
+}

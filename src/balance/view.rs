@@ -1,0 +1,136 @@
+//! The view: everything that a new session needs to know of its service, immutable, swapped whole.
+//! It must not hold a host that may not take sessions.
+
+use std::{borrow::Cow, net::IpAddr, time::Duration};
+
+use super::{
+    host::{Candidate, Lease},
+    scheduler::{Ask, Scheduler},
+};
+use crate::model::name::Name;
+
+/// How many full hosts a scheduler may come up with before all hosts are looked through.
+const DRAWS: usize = 8;
+
+/// What holds for new sessions of a service.
+#[derive(Debug)]
+pub struct View {
+    /// The active group.
+    pub group: Name,
+    /// How long things may take.
+    pub timeouts: Timeouts,
+    /// How much is too much.
+    pub limits: Limits,
+    /// How many further hosts are tried when a connect fails.
+    pub retries: u8,
+    hosts: Box<[Candidate]>,
+    scheduler: Box<dyn Scheduler>,
+}
+
+/// How long things may take; `None` is for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a connection to a host to stand.
+    pub connect: Option<Duration>,
+    /// Without a byte in either direction.
+    pub idle: Option<Duration>,
+    /// Without a byte, after one side has finished sending.
+    pub half_closed: Option<Duration>,
+    /// From accept to the end.
+    pub lifetime: Option<Duration>,
+}
+
+/// How much is too much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Sessions of the service at a time.
+    pub sessions: u32,
+}
+
+/// Why there is no host for a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoHost {
+    /// The group has none that may take sessions, or each was tried.
+    #[error("no host can take a connection")]
+    None,
+    /// Each has as many sessions as it may.
+    #[error("every host is full")]
+    Full,
+}
+
+impl View {
+    /// A view of the group `group`, in which `scheduler` (built for just these) picks from `hosts`.
+    pub fn new(
+        group: Name,
+        (timeouts, limits, retries): (Timeouts, Limits, u8),
+        hosts: Box<[Candidate]>,
+        scheduler: Box<dyn Scheduler>,
+    ) -> Self {
+        Self {
+            group,
+            timeouts,
+            limits,
+            retries,
+            hosts,
+            scheduler,
+        }
+    }
+
+    /// The hosts that may take sessions.
+    pub fn hosts(&self) -> &[Candidate] {
+        &self.hosts
+    }
+
+    /// Picks a host for a session from `client` and takes a place on it. `now` is in milliseconds
+    /// on any clock that never goes back, `random` any 64 random bits, `tried` the serials of the
+    /// hosts that this session has tried in vain.
+    ///
+    /// # Errors
+    /// [`NoHost`] when every host was tried or is full.
+    pub fn acquire(
+        &self,
+        client: IpAddr,
+        now: u64,
+        random: u64,
+        tried: &[u64],
+    ) -> Result<Lease, NoHost> {
+        let mut excluded = Cow::Borrowed(tried);
+        for draw in 0..DRAWS {
+            let ask = Ask {
+                client,
+                now,
+                random,
+                excluded: &excluded,
+            };
+            let Some(index) = self.scheduler.pick(&self.hosts, &ask) else {
+                return Err(if draw == 0 {
+                    NoHost::None
+                } else {
+                    NoHost::Full
+                });
+            };
+            if let Some(lease) = Lease::take(&self.hosts[index]) {
+                return Ok(lease);
+            }
+            excluded.to_mut().push(self.hosts[index].host.serial());
+        }
+        self.first_with_room(random, tried).ok_or(NoHost::Full)
+    }
+
+    /// Looks through all hosts, from a random one on: slow, but only where nearly all are full.
+    fn first_with_room(&self, random: u64, tried: &[u64]) -> Option<Lease> {
+        let start = (random % self.hosts.len().max(1) as u64) as usize;
+        let (before, after) = self.hosts.split_at(start);
+        after
+            .iter()
+            .chain(before)
+            .filter(|candidate| !tried.contains(&candidate.host.serial()))
+            .filter(|candidate| !candidate.is_full())
+            .find_map(Lease::take)
+    }
+
+    /// Tells the scheduler that this view is the one shown now; see [`Scheduler::settle`].
+    pub(super) fn settle(&self) {
+        self.scheduler.settle(&self.hosts);
+    }
+}

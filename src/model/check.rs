@@ -1,0 +1,116 @@
+//! What must hold between the values of a topology, whoever made it: file, command or program.
+//! It must not judge single values; those cannot be made wrong.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{
+    address::Address,
+    name::Name,
+    problem::{Place, Problem},
+    topology::{Group, Service, Topology},
+};
+
+/// The most hosts that one group may have.
+pub const MAX_HOSTS: usize = 10_000;
+
+/// Everything that is wrong with `topology`; empty when it can be run.
+pub fn check(topology: &Topology) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut listeners = HashMap::new();
+    let root = Place::root().key("service");
+    let names = topology.services.iter().map(|service| &service.name);
+    unique(names, &root, "service", &mut problems);
+    for (index, service) in topology.services.iter().enumerate() {
+        let place = root.named(index, &service.name);
+        check_service(service, &place, &mut problems);
+        check_listeners(service, &place, &mut listeners, &mut problems);
+    }
+    problems
+}
+
+fn check_service(service: &Service, place: &Place, problems: &mut Vec<Problem>) {
+    if service.listen.is_empty() {
+        problems.push(Problem::new(
+            place.key("listen"),
+            "a service needs an address to listen on",
+        ));
+    }
+    if service.groups.is_empty() {
+        problems.push(Problem::new(
+            place.clone(),
+            "a service needs at least one group",
+        ));
+    }
+    if let Some(active) = &service.active
+        && service.group(active).is_none()
+        && !service.groups.is_empty()
+    {
+        let message = format!("no group {active} in service {}", service.name);
+        problems.push(Problem::new(place.key("active"), message));
+    }
+    let root = place.key("group");
+    unique(
+        service.groups.iter().map(|group| &group.name),
+        &root,
+        "group",
+        problems,
+    );
+    for (index, group) in service.groups.iter().enumerate() {
+        check_group(group, &root.named(index, &group.name), problems);
+    }
+}
+
+fn check_group(group: &Group, place: &Place, problems: &mut Vec<Problem>) {
+    let root = place.key("host");
+    if group.hosts.len() > MAX_HOSTS {
+        let message = format!("{} hosts are more than {MAX_HOSTS}", group.hosts.len());
+        problems.push(Problem::new(root.clone(), message));
+    }
+    unique(
+        group.hosts.iter().map(|host| &host.name),
+        &root,
+        "host",
+        problems,
+    );
+    for (index, host) in group.hosts.iter().enumerate() {
+        if host.address.socket().port() == 0 {
+            let place = root.named(index, &host.name).key("address");
+            problems.push(Problem::new(place, "a host cannot be reached at port 0"));
+        }
+    }
+}
+
+fn check_listeners<'a>(
+    service: &'a Service,
+    place: &Place,
+    seen: &mut HashMap<Address, &'a Name>,
+    problems: &mut Vec<Problem>,
+) {
+    for (index, address) in service.listen.iter().enumerate() {
+        if address.socket().port() == 0 {
+            continue;
+        }
+        if let Some(other) = seen.insert(*address, &service.name) {
+            let message = format!("{address} is already listened on by service {other}");
+            problems.push(Problem::new(place.key("listen").item(index), message));
+        }
+    }
+}
+
+fn unique<'a>(
+    names: impl Iterator<Item = &'a Name>,
+    root: &Place,
+    what: &str,
+    problems: &mut Vec<Problem>,
+) {
+    let mut seen = HashSet::new();
+    for (index, name) in names.enumerate() {
+        if !seen.insert(name) {
+            let place = root.named(index, name).key("name");
+            problems.push(Problem::new(
+                place,
+                format!("there are two {what}s called {name}"),
+            ));
+        }
+    }
+}
