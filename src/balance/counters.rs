@@ -79,18 +79,21 @@ pub struct Refused {
     pub no_host: Counter,
     /// No host could be connected to.
     pub connect_failed: Counter,
+    /// The client broke the connection before it got a host.
+    pub client_left: Counter,
     /// This process lacked file descriptors or memory.
     pub resources: Counter,
 }
 
 impl Refused {
     /// Every reason with its number, under the names that they have everywhere.
-    pub fn by_reason(&self) -> [(&'static str, u64); 5] {
+    pub fn by_reason(&self) -> [(&'static str, u64); 6] {
         [
             ("service_full", self.service_full.get()),
             ("hosts_full", self.hosts_full.get()),
             ("no_host", self.no_host.get()),
             ("connect_failed", self.connect_failed.get()),
+            ("client_left", self.client_left.get()),
             ("resources", self.resources.get()),
         ]
     }

@@ -13,6 +13,7 @@ use std::{
 use arc_swap::ArcSwapOption;
 
 use super::{
+    closing::Closing,
     counters::{HostCounters, take_slot},
     ranking::Ranking,
     scheduler::{Latency, Memory},
@@ -32,6 +33,7 @@ pub struct Host {
     serial: u64,
     memory: Arc<Memory>,
     active: AtomicU32,
+    closing: Closing,
     ranking: ArcSwapOption<(Arc<Ranking>, usize)>,
     /// How far weighted round robin has come with it; see there.
     pub(super) position: AtomicU64,
@@ -61,6 +63,7 @@ impl Host {
             serial: NEXT_SERIAL.fetch_add(1, Relaxed),
             memory,
             active: AtomicU32::new(0),
+            closing: Closing::default(),
             ranking: ArcSwapOption::empty(),
             position: AtomicU64::new(0),
             latency: Latency::default(),
@@ -86,6 +89,16 @@ impl Host {
     /// Sessions that hold a lease on it now: those connecting to it are counted too.
     pub fn active(&self) -> u32 {
         self.active.load(SeqCst)
+    }
+
+    /// Asks the sessions on it that started at `moment` or before to end; see [`Closing`].
+    pub fn close_sessions(&self, moment: u64) {
+        self.closing.ask(moment);
+    }
+
+    /// Whether a session on it that started at `started` was asked to end.
+    pub fn is_closing(&self, started: u64) -> bool {
+        self.closing.is_asked(started)
     }
 
     /// Makes `ranking` the one that is told when this host's load changes; it stands there at

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::{counters::ServiceCounters, view::View};
+use super::{closing::Closing, counters::ServiceCounters, view::View};
 use crate::model::name::Name;
 
 /// A service as it runs, from when it is added until its last session has ended.
@@ -15,6 +15,7 @@ pub struct Service {
     pub name: Name,
     /// What is counted of it.
     pub counters: ServiceCounters,
+    closing: Closing,
     view: ArcSwap<View>,
 }
 
@@ -24,6 +25,7 @@ impl Service {
         Self {
             name,
             counters: ServiceCounters::default(),
+            closing: Closing::default(),
             view: ArcSwap::from_pointee(view),
         }
     }
@@ -31,6 +33,16 @@ impl Service {
     /// What holds for new sessions now: one atomic load.
     pub fn view(&self) -> Arc<View> {
         self.view.load_full()
+    }
+
+    /// Asks its sessions that started at `moment` or before to end; see [`Closing`].
+    pub fn close_sessions(&self, moment: u64) {
+        self.closing.ask(moment);
+    }
+
+    /// Whether a session that started at `started` was asked to end.
+    pub fn is_closing(&self, started: u64) -> bool {
+        self.closing.is_asked(started)
     }
 
     /// Replaces what holds for new sessions. Open ones notice nothing.

@@ -1,0 +1,149 @@
+//! A running balancer, as a program or an embedder holds it.
+//! It must not own the process: no signals, no exit, no logging set-up, nothing global.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::runtime::Handle;
+
+use super::{
+    reconcile::{PrepareError, Runtime},
+    status::NodeStatus,
+};
+use crate::{
+    model::{check::check, name::Name, problem::Problem, topology::Topology},
+    proxy::lane::Lane,
+};
+
+/// How often a shutdown looks whether sessions are left.
+const LOOK: Duration = Duration::from_millis(10);
+/// How long sessions that were reset may take to be gone.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A running balancer.
+#[derive(Debug)]
+pub struct Balancer {
+    runtime: Mutex<Runtime>,
+}
+
+/// Why a topology cannot be run. What ran before still does.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// It contradicts itself.
+    #[error("{}", lines(.0))]
+    Invalid(Vec<Problem>),
+    /// The world refused it.
+    #[error(transparent)]
+    Refused(#[from] PrepareError),
+}
+
+fn lines(problems: &[Problem]) -> String {
+    problems
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// What was left when a balancer was shut down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shutdown {
+    /// Sessions that had to be reset because their time was over.
+    pub reset: u32,
+}
+
+impl Balancer {
+    /// Runs `topology` on the tokio runtime that this is called from, or that `runtime` names.
+    /// Session limits are what the topology says; there is no other.
+    ///
+    /// # Errors
+    /// When the topology contradicts itself, or an address cannot be bound.
+    pub fn start(topology: Topology, runtime: Handle) -> Result<Self, ApplyError> {
+        let lane = Lane::new(runtime, Instant::now(), false);
+        Self::start_on(vec![Arc::new(lane)], u32::MAX, topology)
+    }
+
+    /// Runs `topology` on `lanes`, on which `room` sessions fit.
+    ///
+    /// # Errors
+    /// When the topology contradicts itself, or an address cannot be bound.
+    pub fn start_on(
+        lanes: Vec<Arc<Lane>>,
+        room: u32,
+        topology: Topology,
+    ) -> Result<Self, ApplyError> {
+        let balancer = Self {
+            runtime: Mutex::new(Runtime::new(lanes, room)),
+        };
+        balancer.apply(topology)?;
+        Ok(balancer)
+    }
+
+    /// Makes `next` what runs. Open sessions go on.
+    ///
+    /// # Errors
+    /// When it contradicts itself, or an address cannot be bound; then nothing has changed.
+    pub fn apply(&self, next: Topology) -> Result<(), ApplyError> {
+        let problems = check(&next);
+        if !problems.is_empty() {
+            return Err(ApplyError::Invalid(problems));
+        }
+        let mut runtime = self.runtime();
+        let prepared = runtime.prepare(next)?;
+        runtime.commit(prepared);
+        Ok(())
+    }
+
+    /// What runs.
+    pub fn topology(&self) -> Topology {
+        self.runtime().topology().clone()
+    }
+
+    /// The addresses that `service` listens on, as bound; empty for one that does not run.
+    pub fn addresses(&self, service: &Name) -> Vec<SocketAddr> {
+        let runtime = self.runtime();
+        runtime
+            .topology()
+            .service(service)
+            .map_or_else(Vec::new, |service| runtime.bound(service))
+    }
+
+    /// How everything is.
+    pub fn status(&self) -> NodeStatus {
+        self.runtime().status()
+    }
+
+    /// Stops to accept, lets sessions end for as long as `patience`, then resets the rest.
+    ///
+    /// Cancel safe: when dropped, accepting has stopped and sessions go on.
+    pub async fn shut_down(&self, patience: Duration) -> Shutdown {
+        let acceptors = {
+            let mut runtime = self.runtime();
+            runtime.stop_accepting();
+            runtime.acceptors()
+        };
+        acceptors.wait().await;
+        self.sessions_end_within(patience).await;
+        let reset = self.runtime().active_sessions();
+        if reset > 0 {
+            self.runtime().close_all_sessions();
+            self.sessions_end_within(GRACE).await;
+        }
+        Shutdown { reset }
+    }
+
+    async fn sessions_end_within(&self, patience: Duration) {
+        let deadline = tokio::time::Instant::now() + patience;
+        while self.runtime().active_sessions() > 0 && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Never held across a wait; what a panic leaves behind is whole.
+    fn runtime(&self) -> MutexGuard<'_, Runtime> {
+        self.runtime.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

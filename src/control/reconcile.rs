@@ -1,0 +1,397 @@
+//! Reconcile: makes listeners, groups and hosts what a topology says, and nothing else does.
+//! It must not judge a topology; it is given one that has been checked.
+//!
+//! In two steps. [`Runtime::prepare`] does everything that the world can refuse, beside what runs
+//! and unseen: sockets are bound, pollers asked. [`Runtime::commit`] cannot fail: it swaps the
+//! views, starts to accept on what was bound and stops what is no longer wanted. A `Prepared`
+//! that is dropped leaves no trace.
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::status::{NodeStatus, service_status};
+use crate::{
+    balance::{
+        Candidate, Host, Service, View,
+        host::UNLIMITED,
+        scheduler::{self, Memory},
+        view::{Limits, Timeouts},
+    },
+    model::{
+        address::Address,
+        name::{GroupPath, Name},
+        topology::{self, Admin, Topology},
+    },
+    proxy::{
+        lane::Lane,
+        listener::{Acceptors, Listener},
+    },
+};
+
+/// Why the world refused a topology.
+#[derive(Debug, thiserror::Error)]
+#[error("service {service} cannot listen on {address}: {source}")]
+pub struct PrepareError {
+    /// The service that asked.
+    pub service: Name,
+    /// The address that was refused.
+    pub address: Address,
+    /// Why.
+    pub source: io::Error,
+}
+
+/// Who accepts where. A port that the system chooses belongs to the service that asked for it;
+/// any other is the same socket, whoever's it is next.
+type Key = (Address, Option<Name>);
+
+fn key(service: &Name, address: Address) -> Key {
+    (
+        address,
+        (address.socket().port() == 0).then(|| service.clone()),
+    )
+}
+
+/// What runs.
+#[derive(Debug)]
+pub struct Runtime {
+    lanes: Vec<Arc<Lane>>,
+    /// Sessions that fit, where a service sets no limit.
+    room: u32,
+    acceptors: TaskTracker,
+    topology: Topology,
+    services: HashMap<Name, Running>,
+    listening: HashMap<Key, Listening>,
+    /// Services that were removed, until their last session has ended.
+    retired: Vec<Arc<Service>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    service: Arc<Service>,
+    groups: HashMap<Name, Group>,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    memory: Arc<Memory>,
+    hosts: HashMap<Name, Arc<Host>>,
+}
+
+#[derive(Debug)]
+struct Listening {
+    listener: Listener,
+    service: Name,
+    stop: CancellationToken,
+}
+
+/// A topology that the world has agreed to.
+#[derive(Debug)]
+pub struct Prepared {
+    next: Topology,
+    bound: HashMap<Key, Listener>,
+    accepting: Vec<(Name, Key, Acceptors)>,
+}
+
+impl Runtime {
+    /// Nothing runs yet. Sessions will be on `lanes`, and `room` of them fit.
+    pub fn new(lanes: Vec<Arc<Lane>>, room: u32) -> Self {
+        Self {
+            lanes,
+            room,
+            acceptors: TaskTracker::new(),
+            topology: Topology::default(),
+            services: HashMap::new(),
+            listening: HashMap::new(),
+            retired: Vec::new(),
+        }
+    }
+
+    /// What was committed last.
+    pub fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
+    /// Binds what `next` wants to listen on and does not yet.
+    ///
+    /// # Errors
+    /// The first address that cannot be bound, and why. Nothing has changed then.
+    pub fn prepare(&self, next: Topology) -> Result<Prepared, PrepareError> {
+        let mut bound = HashMap::new();
+        let mut accepting = Vec::new();
+        for service in &next.services {
+            for &address in &service.listen {
+                let refused = |source| PrepareError {
+                    service: service.name.clone(),
+                    address,
+                    source,
+                };
+                let key = key(&service.name, address);
+                let listener = match self.listening.get(&key) {
+                    Some(listening) if listening.service == service.name => continue,
+                    Some(listening) => &listening.listener,
+                    None => {
+                        let listener = Listener::bind(address.socket()).map_err(refused)?;
+                        bound.entry(key.clone()).or_insert(listener)
+                    }
+                };
+                let acceptors = listener.acceptors(&self.lanes).map_err(refused)?;
+                accepting.push((service.name.clone(), key, acceptors));
+            }
+        }
+        Ok(Prepared {
+            next,
+            bound,
+            accepting,
+        })
+    }
+
+    /// Makes `prepared` what runs. Open sessions go on, whatever happened to their service,
+    /// group or host.
+    pub fn commit(&mut self, prepared: Prepared) {
+        let Prepared {
+            next,
+            mut bound,
+            accepting,
+        } = prepared;
+        for service in &next.services {
+            self.show(service);
+        }
+        for (service, key, acceptors) in accepting {
+            let Some(running) = self.services.get(&service) else {
+                continue;
+            };
+            let old = self.listening.remove(&key);
+            let listener = old.map(|old| {
+                old.stop.cancel();
+                old.listener
+            });
+            let Some(listener) = listener.or_else(|| bound.remove(&key)) else {
+                continue;
+            };
+            let stop = CancellationToken::new();
+            acceptors.start(&running.service, &stop, &self.acceptors);
+            self.listening.insert(
+                key,
+                Listening {
+                    listener,
+                    service,
+                    stop,
+                },
+            );
+        }
+        self.drop_unwanted(&next);
+        self.topology = next;
+    }
+
+    /// Swaps in the view of `wanted`. Hosts whose path and address stay keep their counters.
+    fn show(&mut self, wanted: &topology::Service) {
+        let mut old = self.services.remove(&wanted.name);
+        let groups: HashMap<Name, Group> = wanted
+            .groups
+            .iter()
+            .map(|group| {
+                let known = old.as_mut().and_then(|old| old.groups.remove(&group.name));
+                let path = GroupPath {
+                    service: wanted.name.clone(),
+                    group: group.name.clone(),
+                };
+                (
+                    group.name.clone(),
+                    live_group(&path, group, known.unwrap_or_default()),
+                )
+            })
+            .collect();
+        let view = self.view(wanted, &groups);
+        let service = match old {
+            Some(old) => {
+                old.service.show(view);
+                old.service
+            }
+            None => Arc::new(Service::new(wanted.name.clone(), view)),
+        };
+        self.services
+            .insert(wanted.name.clone(), Running { service, groups });
+    }
+
+    fn view(&self, wanted: &topology::Service, groups: &HashMap<Name, Group>) -> View {
+        let active = wanted.active_group();
+        let live = active.and_then(|group| groups.get(&group.name));
+        let (name, kind, sticky) = match active {
+            Some(group) => (group.name.clone(), group.scheduler, group.sticky),
+            // Not in a checked topology; a service without a group has nobody to serve it.
+            None => (wanted.name.clone(), topology::Scheduler::default(), None),
+        };
+        let hosts = active
+            .zip(live)
+            .map_or_else(Vec::new, |(group, live)| candidates(group, live));
+        let memory = live
+            .map(|live| Arc::clone(&live.memory))
+            .unwrap_or_default();
+        let scheduler = scheduler::build(kind, sticky, &hosts, &memory);
+        let limits = Limits {
+            sessions: wanted
+                .limits
+                .sessions
+                .map_or(self.room, |count| count.get()),
+        };
+        let topology::Timeouts {
+            connect,
+            idle,
+            half_closed,
+            lifetime,
+        } = wanted.timeouts;
+        let timeouts = Timeouts {
+            connect: connect.limit(),
+            idle: idle.limit(),
+            half_closed: half_closed.limit(),
+            lifetime: lifetime.limit(),
+        };
+        View::new(
+            name,
+            (timeouts, limits, wanted.retries.get()),
+            hosts.into(),
+            scheduler,
+        )
+    }
+
+    fn drop_unwanted(&mut self, next: &Topology) {
+        self.listening.retain(|(address, _), listening| {
+            let wanted = next
+                .service(&listening.service)
+                .is_some_and(|service| service.listen.contains(address));
+            if !wanted {
+                listening.stop.cancel();
+            }
+            wanted
+        });
+        let retired = &mut self.retired;
+        self.services.retain(|name, running| {
+            let wanted = next.service(name).is_some();
+            if !wanted {
+                retired.push(Arc::clone(&running.service));
+            }
+            wanted
+        });
+        self.retired.retain(|service| service.counters.active() > 0);
+    }
+
+    /// The addresses that `service` listens on, as bound, in the order of the topology.
+    pub fn bound(&self, service: &topology::Service) -> Vec<std::net::SocketAddr> {
+        let listening = service
+            .listen
+            .iter()
+            .filter_map(|address| self.listening.get(&key(&service.name, *address)));
+        listening
+            .map(|listening| listening.listener.address())
+            .collect()
+    }
+
+    /// How everything is.
+    pub fn status(&self) -> NodeStatus {
+        let services = self.topology.services.iter().filter_map(|service| {
+            let running = self.services.get(&service.name)?;
+            let host = |group: &Name, host: &Name| {
+                running
+                    .groups
+                    .get(group)
+                    .and_then(|group| group.hosts.get(host))
+                    .cloned()
+            };
+            Some(service_status(
+                service,
+                self.bound(service),
+                &running.service,
+                host,
+            ))
+        });
+        let uptime = self
+            .lanes
+            .first()
+            .map_or(Duration::ZERO, |lane| lane.uptime());
+        NodeStatus {
+            uptime,
+            services: services.collect(),
+        }
+    }
+
+    /// Stops to accept. Sessions go on.
+    pub fn stop_accepting(&mut self) {
+        for (_, listening) in self.listening.drain() {
+            listening.stop.cancel();
+        }
+        self.acceptors.close();
+    }
+
+    /// Follows the tasks that accept; they are done some time after [`Self::stop_accepting`].
+    pub fn acceptors(&self) -> TaskTracker {
+        self.acceptors.clone()
+    }
+
+    /// Sessions that are open, of all services that run or have run.
+    pub fn active_sessions(&self) -> u32 {
+        self.all_services()
+            .map(|service| service.counters.active())
+            .sum()
+    }
+
+    /// Resets every session that is open now.
+    pub fn close_all_sessions(&self) {
+        for lane in &self.lanes {
+            let now = lane.millis(Instant::now());
+            self.all_services()
+                .for_each(|service| service.close_sessions(now));
+        }
+        self.lanes.iter().for_each(|lane| lane.ring());
+    }
+
+    fn all_services(&self) -> impl Iterator<Item = &Arc<Service>> {
+        let running = self.services.values().map(|running| &running.service);
+        running.chain(&self.retired)
+    }
+}
+
+/// The hosts of `wanted` as they run; those known under the same name and address are kept.
+fn live_group(path: &GroupPath, wanted: &topology::Group, known: Group) -> Group {
+    let Group {
+        memory,
+        hosts: mut known,
+    } = known;
+    let hosts = wanted.hosts.iter().map(|host| {
+        let address = host.address.socket();
+        let live = match known.remove(&host.name) {
+            Some(live) if live.address() == address => live,
+            Some(_) | None => Arc::new(Host::new(
+                path.host(&host.name),
+                address,
+                Arc::clone(&memory),
+            )),
+        };
+        (host.name.clone(), live)
+    });
+    let hosts = hosts.collect();
+    Group { memory, hosts }
+}
+
+/// The hosts that may take sessions: enabled, and with a weight.
+fn candidates(wanted: &topology::Group, live: &Group) -> Vec<Candidate> {
+    let takes = |host: &&topology::Host| host.admin == Admin::Enabled && host.weight.get() > 0;
+    let candidate = |host: &topology::Host| {
+        Some(Candidate {
+            host: Arc::clone(live.hosts.get(&host.name)?),
+            weight: host.weight.get(),
+            max_sessions: host.max_sessions.map_or(UNLIMITED, |count| count.get()),
+        })
+    };
+    wanted
+        .hosts
+        .iter()
+        .filter(takes)
+        .filter_map(candidate)
+        .collect()
+}

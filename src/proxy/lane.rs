@@ -1,0 +1,56 @@
+//! What the sessions of one data thread share: the clock and the bell that calls them.
+//! It must not hold anything of a single session.
+
+use std::time::{Duration, Instant};
+
+use tokio::{runtime::Handle, sync::Notify};
+
+/// A place where sessions run: a thread of the program's own, or the runtime of an embedder.
+#[derive(Debug)]
+pub struct Lane {
+    runtime: Handle,
+    epoch: Instant,
+    bell: Notify,
+    access_log: bool,
+}
+
+impl Lane {
+    /// A lane whose sessions run on `runtime`, with a clock that counts from `epoch`. All lanes of
+    /// a balancer have one epoch. With `access_log`, each session leaves a line when it ends.
+    pub fn new(runtime: Handle, epoch: Instant, access_log: bool) -> Self {
+        Self {
+            runtime,
+            epoch,
+            bell: Notify::new(),
+            access_log,
+        }
+    }
+
+    /// Where its sessions run.
+    pub fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// `moment` in milliseconds on the clock of the schedulers.
+    pub fn millis(&self, moment: Instant) -> u64 {
+        moment.saturating_duration_since(self.epoch).as_millis() as u64
+    }
+
+    /// How long this clock has run.
+    pub fn uptime(&self) -> Duration {
+        self.epoch.elapsed()
+    }
+
+    /// Has every session look whether it was asked to end.
+    pub fn ring(&self) {
+        self.bell.notify_waiters();
+    }
+
+    pub(super) fn bell(&self) -> &Notify {
+        &self.bell
+    }
+
+    pub(super) fn access_log(&self) -> bool {
+        self.access_log
+    }
+}

@@ -1,0 +1,186 @@
+//! Listeners: sockets that accept, and the loop that turns what they accept into sessions.
+//! It must not wait for anybody: not for a client, not for a host, not for a session.
+
+use std::{
+    io,
+    net::SocketAddr,
+    os::fd::{AsFd, OwnedFd},
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    io::Errno,
+    net::{SocketFlags, acceptfrom_with},
+};
+use tokio::io::{Interest, unix::AsyncFd};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    lane::Lane,
+    session::{Session, turn_away},
+    socket::listening,
+};
+use crate::balance::{Service, service::Entry};
+
+/// How many connections are accepted before the sessions on the same thread have their turn.
+const BATCH: usize = 16;
+/// How long accepting rests when there are no descriptors to accept with.
+const REST: Duration = Duration::from_millis(100);
+
+/// A socket that is bound and listens; connections wait in it until they are accepted.
+#[derive(Debug)]
+pub struct Listener {
+    fd: OwnedFd,
+    address: SocketAddr,
+}
+
+/// Everything that is needed to accept from a listener, on every lane, except the go-ahead.
+#[derive(Debug)]
+pub struct Acceptors(Vec<Acceptor>);
+
+#[derive(Debug)]
+struct Acceptor {
+    fd: AsyncFd<OwnedFd>,
+    address: SocketAddr,
+    lane: Arc<Lane>,
+}
+
+impl Listener {
+    /// Binds to `address`; port 0 lets the system choose.
+    ///
+    /// # Errors
+    /// When the address is in use, is not of this machine, or may not be bound by this user.
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        let (fd, address) = listening(address)?;
+        Ok(Self { fd, address })
+    }
+
+    /// The address that it is bound to.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Gets ready to accept on all `lanes`.
+    ///
+    /// # Errors
+    /// When there are no descriptors for it, or a lane's poller cannot take them.
+    pub fn acceptors(&self, lanes: &[Arc<Lane>]) -> io::Result<Acceptors> {
+        let acceptor = |lane: &Arc<Lane>| {
+            let _inside = lane.runtime().enter();
+            let fd = register(self.fd.try_clone()?)?;
+            Ok(Acceptor {
+                fd,
+                address: self.address,
+                lane: Arc::clone(lane),
+            })
+        };
+        lanes
+            .iter()
+            .map(acceptor)
+            .collect::<io::Result<_>>()
+            .map(Acceptors)
+    }
+}
+
+impl Acceptors {
+    /// Accepts for `service` until `stop`, in tasks that `tracker` follows. Connections that the
+    /// kernel has let in by then are still served.
+    pub fn start(self, service: &Arc<Service>, stop: &CancellationToken, tracker: &TaskTracker) {
+        for acceptor in self.0 {
+            let runtime = acceptor.lane.runtime().clone();
+            let accepting = acceptor.run(Arc::clone(service), stop.clone());
+            tracker.spawn_on(accepting, &runtime);
+        }
+    }
+}
+
+#[expect(
+    deprecated,
+    reason = "unsound only for types that close or change their descriptor"
+)]
+fn register(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(fd, Interest::READABLE)
+}
+
+/// Why a batch of accepts ended.
+enum Pause {
+    /// Nothing waits any more.
+    Empty,
+    /// Others are to have their turn.
+    Turn,
+    /// This machine cannot take more connections now.
+    Exhausted(Errno),
+}
+
+impl Acceptor {
+    async fn run(self, service: Arc<Service>, stop: CancellationToken) {
+        let mut stop = pin!(stop.cancelled());
+        loop {
+            let mut ready = tokio::select! {
+                biased;
+                () = &mut stop => break,
+                ready = self.fd.readable() => match ready {
+                    Ok(ready) => ready,
+                    // The runtime is shutting down.
+                    Err(_) => return,
+                },
+            };
+            match self.accept_batch(&service) {
+                Pause::Empty => ready.clear_ready(),
+                Pause::Turn => tokio::task::yield_now().await,
+                Pause::Exhausted(error) => {
+                    tracing::warn!(
+                        service = %service.name, address = %self.address, %error,
+                        "cannot accept; trying again in {REST:?}"
+                    );
+                    tokio::time::sleep(REST).await;
+                }
+            }
+        }
+        // Who was let in by the kernel before the end is served; closing would reset them.
+        while let Pause::Turn = self.accept_batch(&service) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn accept_batch(&self, service: &Arc<Service>) -> Pause {
+        for _ in 0..BATCH {
+            let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+            match acceptfrom_with(self.fd.as_fd(), flags) {
+                Ok((client, peer)) => {
+                    self.admit(service, client, peer.and_then(|peer| peer.try_into().ok()))
+                }
+                Err(Errno::AGAIN) => return Pause::Empty,
+                Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
+                    return Pause::Exhausted(error);
+                }
+                // Troubles of the connection that was to be accepted: accept(2), "Error handling".
+                Err(_) => {}
+            }
+        }
+        Pause::Turn
+    }
+
+    fn admit(&self, service: &Arc<Service>, client: OwnedFd, peer: Option<SocketAddr>) {
+        let counters = &service.counters;
+        counters.accepted.increment();
+        // A connection whose peer has no address is one that has broken already.
+        let Some(peer) = peer else {
+            return turn_away(client);
+        };
+        let Some(entry) = Entry::take(service, &service.view()) else {
+            counters.refused.service_full.increment();
+            return turn_away(client);
+        };
+        let lane = Arc::clone(&self.lane);
+        let session = Session {
+            entry,
+            lane,
+            peer,
+            started: Instant::now(),
+        };
+        tokio::spawn(session.run(client));
+    }
+}

@@ -1,0 +1,256 @@
+//! A session: one client connection, from its accept until both sides are done with each other.
+//! It must not know how connections are accepted, nor who else is being served.
+
+use std::{
+    io,
+    net::SocketAddr,
+    os::fd::OwnedFd,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::time::timeout;
+
+use super::{
+    ending::{Ending, Side},
+    flow::{self, Flow},
+    lane::Lane,
+    relay::{Clock, Relay},
+    socket::{Socket, reset},
+};
+use crate::balance::{Lease, NoHost, counters::Counter, service::Entry};
+
+/// A connection that was accepted and counted in.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) entry: Entry,
+    pub(super) lane: Arc<Lane>,
+    pub(super) peer: SocketAddr,
+    pub(super) started: Instant,
+}
+
+/// Why a connection could not be served.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error(transparent)]
+    NoHost(#[from] NoHost),
+    #[error("{tried} hosts could not be connected to; the last said: {last}")]
+    Unconnected { tried: usize, last: io::Error },
+    #[error("the client left: {0}")]
+    Left(io::Error),
+    #[error("out of resources: {0}")]
+    Resources(io::Error),
+}
+
+/// Both sides of a session, connected.
+struct Connected {
+    lease: Lease,
+    host: Socket,
+    connect_time: Duration,
+}
+
+impl Session {
+    /// Serves the connection to its end.
+    pub(super) async fn run(self, client: OwnedFd) {
+        let client = match Socket::accepted(client) {
+            Ok(client) => client,
+            Err(error) => return self.refuse(&Refusal::Resources(error)),
+        };
+        let mut up = Flow::hurrying();
+        match self.find_host(&client, &mut up).await {
+            Ok(connected) => self.serve(client, connected, up).await,
+            Err(refusal) => {
+                self.refuse(&refusal);
+                client.reset();
+            }
+        }
+    }
+
+    /// Picks a host and connects to it; where that fails, another one. What the client sends
+    /// meanwhile is kept: one buffer of it in `up`, the rest in its socket.
+    async fn find_host(&self, client: &Socket, up: &mut Flow) -> Result<Connected, Refusal> {
+        read_ahead(client, up)?;
+        let mut tried = Vec::new();
+        let mut failure = None;
+        loop {
+            // Looked at anew for each try: it may have changed since the last one.
+            let view = self.entry.service().view();
+            if tried.len() > usize::from(view.retries) {
+                break;
+            }
+            let began = Instant::now();
+            let now = self.lane.millis(began);
+            let lease = match view.acquire(self.peer.ip(), now, rand::random(), &tried) {
+                Ok(lease) => lease,
+                Err(no_host) if tried.is_empty() => return Err(no_host.into()),
+                Err(_) => break,
+            };
+            if !tried.is_empty() {
+                self.entry.service().counters.retries.increment();
+            }
+            let limit = view.timeouts.connect;
+            drop(view);
+            match connect(lease.host().address(), limit, up).await {
+                Ok(host) => {
+                    let connect_time = began.elapsed();
+                    lease.connected(connect_time, now);
+                    self.entry.service().counters.total.increment();
+                    return Ok(Connected {
+                        lease,
+                        host,
+                        connect_time,
+                    });
+                }
+                Err(error) if is_ours(&error) => return Err(Refusal::Resources(error)),
+                Err(error) => {
+                    tracing::debug!(host = %lease.host().path(), %error, "connect failed");
+                    lease.failed(began.elapsed(), self.lane.millis(Instant::now()));
+                    tried.push(lease.host().serial());
+                    failure = Some(error);
+                }
+            }
+        }
+        let last = failure.unwrap_or_else(|| io::ErrorKind::NotConnected.into());
+        Err(Refusal::Unconnected {
+            tried: tried.len(),
+            last,
+        })
+    }
+
+    async fn serve(&self, client: Socket, connected: Connected, up: Flow) {
+        let Connected {
+            lease,
+            host,
+            connect_time,
+        } = connected;
+        let service = self.entry.service();
+        let timeouts = service.view().timeouts;
+        let mut relay = Relay {
+            client: &client,
+            host: &host,
+            up,
+            down: Flow::default(),
+            clock: Clock {
+                timeouts,
+                started: self.started,
+                last_byte: Instant::now(),
+            },
+            meters: [&lease.host().counters.bytes, &service.counters.bytes],
+            bytes: (0, 0),
+        };
+        let started = self.lane.millis(self.started);
+        let asked = || lease.host().is_closing(started) || service.is_closing(started);
+        let ending = relay.run(&self.lane, asked).await;
+        let bytes = relay.bytes;
+        match &ending {
+            Ending::Finished => {}
+            Ending::Broken(Side::Client, _) => host.reset(),
+            Ending::Broken(Side::Host, _) => client.reset(),
+            Ending::TimedOut(_) | Ending::Closed => {
+                host.reset();
+                client.reset();
+            }
+        }
+        lease
+            .host()
+            .counters
+            .session_time
+            .record(self.started.elapsed());
+        if self.lane.access_log() {
+            self.log(&lease, connect_time, bytes, &ending);
+        }
+    }
+
+    fn log(&self, lease: &Lease, connect_time: Duration, bytes: (u64, u64), ending: &Ending) {
+        tracing::info!(
+            target: "pointsman::access",
+            client = %self.peer,
+            host = %lease.host().path(),
+            address = %lease.host().address(),
+            to_host = bytes.0,
+            to_client = bytes.1,
+            connect_ms = connect_time.as_secs_f64() * 1000.0,
+            session_ms = self.started.elapsed().as_secs_f64() * 1000.0,
+            by = ending.by(),
+            "{ending}",
+        );
+    }
+
+    fn refuse(&self, refusal: &Refusal) {
+        refusal.counter(self).increment();
+        let service = self.entry.service();
+        tracing::debug!(service = %service.name, client = %self.peer, "refused: {refusal}");
+    }
+}
+
+impl Refusal {
+    fn counter<'a>(&self, session: &'a Session) -> &'a Counter {
+        let refused = &session.entry.service().counters.refused;
+        match self {
+            Self::NoHost(NoHost::None) => &refused.no_host,
+            Self::NoHost(NoHost::Full) => &refused.hosts_full,
+            Self::Unconnected { .. } => &refused.connect_failed,
+            Self::Left(_) => &refused.client_left,
+            Self::Resources(_) => &refused.resources,
+        }
+    }
+}
+
+/// Takes what the client has sent already, so that it can go out with the handshake.
+fn read_ahead(client: &Socket, up: &mut Flow) -> Result<(), Refusal> {
+    flow::with_buffer(|buffer| {
+        match client.try_recv(buffer) {
+            Ok(0) => up.source_is_done(),
+            Ok(bytes) => up.begin_with(&buffer[..bytes]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(Refusal::Left(error)),
+        }
+        Ok(())
+    })
+}
+
+/// Connects to a host, and sends it at once what is pending in `up`, without waiting to be told
+/// that it can be sent. Once any of it has gone out, this host is the one.
+async fn connect(
+    address: SocketAddr,
+    limit: Option<Duration>,
+    up: &mut Flow,
+) -> io::Result<Socket> {
+    let host = Socket::connecting(address, !up.pending().is_empty())?;
+    if !up.pending().is_empty() {
+        match host.try_send(up.pending()) {
+            Ok(sent) => {
+                up.passed_on(sent);
+                return Ok(host);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    match limit {
+        None => host.connected().await?,
+        Some(limit) => timeout(limit, host.connected()).await??,
+    }
+    Ok(host)
+}
+
+/// Whether it is this machine that cannot connect, rather than the host that cannot be reached.
+fn is_ours(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let lacking = [
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::NOBUFS,
+        Errno::NOMEM,
+        Errno::ADDRNOTAVAIL,
+        Errno::AGAIN,
+    ];
+    error
+        .raw_os_error()
+        .is_some_and(|code| lacking.iter().any(|errno| errno.raw_os_error() == code))
+}
+
+/// Resets a connection for which there is no place.
+pub(super) fn turn_away(client: OwnedFd) {
+    reset(client);
+}

@@ -1,0 +1,228 @@
+//! Sockets as the data plane uses them: non-blocking calls and the readiness that tokio reports.
+//! It must not know what a session is.
+
+use std::{
+    io,
+    net::SocketAddr,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, bind, connect,
+    getsockname, listen, recv, send, shutdown, socket_with, sockopt,
+};
+use tokio::io::{Interest, unix::AsyncFd};
+
+/// How many connections may wait to be accepted, as far as `net.core.somaxconn` allows.
+const BACKLOG: i32 = 65_535;
+
+/// A connected (or connecting) TCP socket, registered with the runtime it was made in.
+#[derive(Debug)]
+pub(super) struct Socket(AsyncFd<OwnedFd>);
+
+/// Bytes that were read, and whether the peer is known to have finished after them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Read {
+    /// How many; zero is the end.
+    pub(super) bytes: usize,
+    /// The peer will send nothing after what is in the socket now.
+    pub(super) last: bool,
+}
+
+impl Socket {
+    /// Takes over a connection that was accepted.
+    ///
+    /// # Errors
+    /// When the runtime's poller cannot take it.
+    #[expect(
+        deprecated,
+        reason = "unsound only for types that close or change their descriptor"
+    )]
+    pub(super) fn accepted(fd: OwnedFd) -> io::Result<Self> {
+        AsyncFd::with_interest(fd, Interest::READABLE | Interest::WRITABLE).map(Self)
+    }
+
+    /// Begins to connect to `address`. With `hold_ack`, the acknowledgement that ends the
+    /// handshake waits for the first bytes that are sent, and saves a segment; only for a caller
+    /// who has bytes to send.
+    ///
+    /// # Errors
+    /// When there is no descriptor, no port or no route, or the host refused at once.
+    pub(super) fn connecting(address: SocketAddr, hold_ack: bool) -> io::Result<Self> {
+        let fd = new_socket(address)?;
+        if hold_ack {
+            sockopt::set_tcp_quickack(&fd, false)?;
+        }
+        match connect(&fd, &address) {
+            Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Self::accepted(fd),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Waits until the connection stands.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub(super) async fn connected(&self) -> io::Result<()> {
+        let _ready = self.0.writable().await?;
+        sockopt::socket_error(&self.0)??;
+        Ok(())
+    }
+
+    /// Receives what is there, without asking whether anything is.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing is.
+    pub(super) fn try_recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(recv(&self.0, buffer, RecvFlags::empty())?.0)
+    }
+
+    /// Sends what fits, without asking whether anything does.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing does.
+    pub(super) fn try_send(&self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(send(&self.0, bytes, SendFlags::NOSIGNAL)?)
+    }
+
+    /// Receives into `buffer`.
+    pub(super) fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<Read>> {
+        let room = buffer.len();
+        self.poll_read(cx, room, |fd| {
+            Ok(recv(fd, &mut *buffer, RecvFlags::empty())?.0)
+        })
+    }
+
+    /// Moves up to `room` bytes out of the socket by `call`, which a short count empties.
+    pub(super) fn poll_read(
+        &self,
+        cx: &mut Context<'_>,
+        room: usize,
+        mut call: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<Read>> {
+        loop {
+            let mut guard = ready!(self.0.poll_read_ready(cx))?;
+            let last = guard.ready().is_read_closed();
+            match guard.try_io(|fd| call(fd.as_fd())) {
+                Ok(Ok(bytes)) => {
+                    // A short count means that the socket is empty: the call that would say so
+                    // is saved. What has closed stays ready; tokio never clears that.
+                    if bytes > 0 && bytes < room {
+                        guard.clear_ready();
+                    }
+                    return Poll::Ready(Ok(Read { bytes, last }));
+                }
+                Ok(Err(error)) => return Poll::Ready(Err(error)),
+                Err(_would_block) => {}
+            }
+        }
+    }
+
+    /// Sends from `bytes`; with `more`, the kernel may wait for what comes next.
+    pub(super) fn poll_send(
+        &self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        more: bool,
+    ) -> Poll<io::Result<usize>> {
+        let flags = if more {
+            SendFlags::NOSIGNAL | SendFlags::MORE
+        } else {
+            SendFlags::NOSIGNAL
+        };
+        self.poll_write(cx, bytes.len(), |fd| Ok(send(fd, bytes, flags)?))
+    }
+
+    /// Moves up to `length` bytes into the socket by `call`, which a short count fills.
+    pub(super) fn poll_write(
+        &self,
+        cx: &mut Context<'_>,
+        length: usize,
+        mut call: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let mut guard = ready!(self.0.poll_write_ready(cx))?;
+            match guard.try_io(|fd| call(fd.as_fd())) {
+                Ok(Ok(bytes)) => {
+                    if bytes < length {
+                        guard.clear_ready();
+                    }
+                    return Poll::Ready(Ok(bytes));
+                }
+                Ok(Err(error)) => return Poll::Ready(Err(error)),
+                Err(_would_block) => {}
+            }
+        }
+    }
+
+    /// Waits until the peer has broken the connection: for a side that has finished sending,
+    /// from which a reset can no longer be read.
+    pub(super) async fn broken(&self) -> io::Error {
+        match self.0.ready(Interest::ERROR).await {
+            Ok(_guard) => match sockopt::socket_error(&self.0) {
+                Ok(Err(error)) => error.into(),
+                Ok(Ok(())) | Err(_) => io::ErrorKind::ConnectionReset.into(),
+            },
+            Err(error) => error,
+        }
+    }
+
+    /// Tells the peer that nothing more will come.
+    ///
+    /// # Errors
+    /// When the connection is broken already.
+    pub(super) fn finish(&self) -> io::Result<()> {
+        Ok(shutdown(&self.0, Shutdown::Write)?)
+    }
+
+    /// Lets small messages go out at once.
+    pub(super) fn send_at_once(&self) {
+        // Costs latency where it fails, nothing else.
+        let _ = sockopt::set_tcp_nodelay(&self.0, true);
+    }
+
+    /// Breaks the connection, so that the peer cannot take it for finished.
+    pub(super) fn reset(self) {
+        reset(self.0.into_inner());
+    }
+}
+
+/// Breaks a connection: its peer sees a reset.
+pub(super) fn reset(fd: OwnedFd) {
+    // Where it fails, the connection ends with a FIN instead: there is no other way left.
+    let _ = sockopt::set_socket_linger(&fd, Some(Duration::ZERO));
+}
+
+/// A socket that listens on `address`, and the address that it got.
+///
+/// # Errors
+/// When the address is in use, is not ours, or may not be bound by us.
+pub(super) fn listening(address: SocketAddr) -> io::Result<(OwnedFd, SocketAddr)> {
+    let fd = new_socket(address)?;
+    sockopt::set_socket_reuseaddr(&fd, true)?;
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(&fd, true)?;
+    }
+    // Connections inherit this from their listener, which saves a call for each.
+    sockopt::set_tcp_nodelay(&fd, true)?;
+    bind(&fd, &address)?;
+    listen(&fd, BACKLOG)?;
+    let local = getsockname(&fd)?.try_into().map_err(io::Error::from)?;
+    Ok((fd, local))
+}
+
+fn new_socket(address: SocketAddr) -> io::Result<OwnedFd> {
+    let family = if address.is_ipv4() {
+        AddressFamily::INET
+    } else {
+        AddressFamily::INET6
+    };
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    Ok(socket_with(family, SocketType::STREAM, flags, None)?)
+}
