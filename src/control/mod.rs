@@ -2,6 +2,7 @@
 //! It must not know how a wish came here.
 
 pub mod balancer;
+mod live;
 pub mod reconcile;
 pub mod status;
 

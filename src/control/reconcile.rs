@@ -15,18 +15,16 @@ use std::{
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::status::{NodeStatus, service_status};
+use super::{
+    live::{self, Group},
+    status::{NodeStatus, service_status},
+};
 use crate::{
-    balance::{
-        Candidate, Host, Service, View,
-        host::UNLIMITED,
-        scheduler::{self, Memory},
-        view::{Limits, Timeouts},
-    },
+    balance::Service,
     model::{
         address::Address,
         name::{GroupPath, Name},
-        topology::{self, Admin, Topology},
+        topology::{self, Topology},
     },
     proxy::{
         lane::Lane,
@@ -75,12 +73,6 @@ pub struct Runtime {
 struct Running {
     service: Arc<Service>,
     groups: HashMap<Name, Group>,
-}
-
-#[derive(Debug, Default)]
-struct Group {
-    memory: Arc<Memory>,
-    hosts: HashMap<Name, Arc<Host>>,
 }
 
 #[derive(Debug)]
@@ -203,11 +195,11 @@ impl Runtime {
                 };
                 (
                     group.name.clone(),
-                    live_group(&path, group, known.unwrap_or_default()),
+                    known.unwrap_or_default().become_like(&path, group),
                 )
             })
             .collect();
-        let view = self.view(wanted, &groups);
+        let view = live::view(wanted, &groups, self.room);
         let service = match old {
             Some(old) => {
                 old.service.show(view);
@@ -217,47 +209,6 @@ impl Runtime {
         };
         self.services
             .insert(wanted.name.clone(), Running { service, groups });
-    }
-
-    fn view(&self, wanted: &topology::Service, groups: &HashMap<Name, Group>) -> View {
-        let active = wanted.active_group();
-        let live = active.and_then(|group| groups.get(&group.name));
-        let (name, kind, sticky) = match active {
-            Some(group) => (group.name.clone(), group.scheduler, group.sticky),
-            // Not in a checked topology; a service without a group has nobody to serve it.
-            None => (wanted.name.clone(), topology::Scheduler::default(), None),
-        };
-        let hosts = active
-            .zip(live)
-            .map_or_else(Vec::new, |(group, live)| candidates(group, live));
-        let memory = live
-            .map(|live| Arc::clone(&live.memory))
-            .unwrap_or_default();
-        let scheduler = scheduler::build(kind, sticky, &hosts, &memory);
-        let limits = Limits {
-            sessions: wanted
-                .limits
-                .sessions
-                .map_or(self.room, |count| count.get()),
-        };
-        let topology::Timeouts {
-            connect,
-            idle,
-            half_closed,
-            lifetime,
-        } = wanted.timeouts;
-        let timeouts = Timeouts {
-            connect: connect.limit(),
-            idle: idle.limit(),
-            half_closed: half_closed.limit(),
-            lifetime: lifetime.limit(),
-        };
-        View::new(
-            name,
-            (timeouts, limits, wanted.retries.get()),
-            hosts.into(),
-            scheduler,
-        )
     }
 
     fn drop_unwanted(&mut self, next: &Topology) {
@@ -296,13 +247,7 @@ impl Runtime {
     pub fn status(&self) -> NodeStatus {
         let services = self.topology.services.iter().filter_map(|service| {
             let running = self.services.get(&service.name)?;
-            let host = |group: &Name, host: &Name| {
-                running
-                    .groups
-                    .get(group)
-                    .and_then(|group| group.hosts.get(host))
-                    .cloned()
-            };
+            let host = |group: &Name, host: &Name| running.groups.get(group)?.host(host);
             Some(service_status(
                 service,
                 self.bound(service),
@@ -354,44 +299,4 @@ impl Runtime {
         let running = self.services.values().map(|running| &running.service);
         running.chain(&self.retired)
     }
-}
-
-/// The hosts of `wanted` as they run; those known under the same name and address are kept.
-fn live_group(path: &GroupPath, wanted: &topology::Group, known: Group) -> Group {
-    let Group {
-        memory,
-        hosts: mut known,
-    } = known;
-    let hosts = wanted.hosts.iter().map(|host| {
-        let address = host.address.socket();
-        let live = match known.remove(&host.name) {
-            Some(live) if live.address() == address => live,
-            Some(_) | None => Arc::new(Host::new(
-                path.host(&host.name),
-                address,
-                Arc::clone(&memory),
-            )),
-        };
-        (host.name.clone(), live)
-    });
-    let hosts = hosts.collect();
-    Group { memory, hosts }
-}
-
-/// The hosts that may take sessions: enabled, and with a weight.
-fn candidates(wanted: &topology::Group, live: &Group) -> Vec<Candidate> {
-    let takes = |host: &&topology::Host| host.admin == Admin::Enabled && host.weight.get() > 0;
-    let candidate = |host: &topology::Host| {
-        Some(Candidate {
-            host: Arc::clone(live.hosts.get(&host.name)?),
-            weight: host.weight.get(),
-            max_sessions: host.max_sessions.map_or(UNLIMITED, |count| count.get()),
-        })
-    };
-    wanted
-        .hosts
-        .iter()
-        .filter(takes)
-        .filter_map(candidate)
-        .collect()
 }

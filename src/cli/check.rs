@@ -1,0 +1,36 @@
+//! `pointsman check`: every problem of a configuration at once.
+//! It must not touch anything that the configuration names.
+
+use std::path::Path;
+
+use super::{Exit, complain, say};
+use crate::config::file::read;
+
+pub(super) fn run(file: &Path) -> Exit {
+    match read(file) {
+        Ok(config) => {
+            let services = &config.topology.services;
+            let groups = services.iter().flat_map(|service| &service.groups);
+            let hosts: usize = groups.clone().map(|group| group.hosts.len()).sum();
+            say(&format!(
+                "{}: {}, {}, {}: no problems",
+                file.display(),
+                count(services.len(), "service"),
+                count(groups.count(), "group"),
+                count(hosts, "host"),
+            ));
+            Exit::Done
+        }
+        Err(error) => {
+            complain(&error);
+            Exit::Invalid
+        }
+    }
+}
+
+fn count(number: usize, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        _ => format!("{number} {what}s"),
+    }
+}

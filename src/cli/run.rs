@@ -1,0 +1,38 @@
+//! `pointsman run`: the balancer, until it is told to stop.
+//! It must not return before sessions had their time.
+
+use std::path::Path;
+
+use super::{Exit, complain};
+use crate::{
+    app::{App, End, StartError},
+    config::file::read,
+    control::balancer::ApplyError,
+};
+
+pub(super) fn run(file: &Path) -> Exit {
+    let config = match read(file) {
+        Ok(config) => config,
+        Err(error) => {
+            complain(&error);
+            return Exit::Invalid;
+        }
+    };
+    let started = App::start(config);
+    let ended = started.and_then(|app| app.run(async |_| std::future::pending().await));
+    match ended {
+        Ok(End::Orderly) => Exit::Done,
+        Ok(End::AtOnce(signal)) => Exit::Signal(signal),
+        Err(error) => {
+            complain(&error);
+            exit_for(&error)
+        }
+    }
+}
+
+pub(super) fn exit_for(error: &StartError) -> Exit {
+    match error {
+        StartError::Nothing | StartError::Apply(ApplyError::Invalid(_)) => Exit::Invalid,
+        StartError::Process(_) | StartError::Apply(ApplyError::Refused(_)) => Exit::Failed,
+    }
+}

@@ -1,0 +1,111 @@
+//! Groups and hosts as they run, and the views made of them: what survives a change and what not.
+//! It must not open or close anything.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::{
+    balance::{
+        Candidate, Host, View,
+        host::UNLIMITED,
+        scheduler::{self, Memory},
+        view::{Limits, Timeouts},
+    },
+    model::{
+        name::{GroupPath, Name},
+        topology::{self, Admin},
+    },
+};
+
+/// A group as it runs.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    memory: Arc<Memory>,
+    hosts: HashMap<Name, Arc<Host>>,
+}
+
+impl Group {
+    /// The group as `wanted` has it. Hosts known under the same name and address are kept, with
+    /// their counters and sessions.
+    pub(super) fn become_like(self, path: &GroupPath, wanted: &topology::Group) -> Self {
+        let Self {
+            memory,
+            hosts: mut known,
+        } = self;
+        let hosts = wanted.hosts.iter().map(|host| {
+            let address = host.address.socket();
+            let live = match known.remove(&host.name) {
+                Some(live) if live.address() == address => live,
+                Some(_) | None => Arc::new(Host::new(
+                    path.host(&host.name),
+                    address,
+                    Arc::clone(&memory),
+                )),
+            };
+            (host.name.clone(), live)
+        });
+        let hosts = hosts.collect();
+        Self { memory, hosts }
+    }
+
+    /// The host called `name`.
+    pub(super) fn host(&self, name: &Name) -> Option<Arc<Host>> {
+        self.hosts.get(name).cloned()
+    }
+
+    /// The hosts that may take sessions: enabled, and with a weight.
+    fn candidates(&self, wanted: &topology::Group) -> Vec<Candidate> {
+        let takes = |host: &&topology::Host| host.admin == Admin::Enabled && host.weight.get() > 0;
+        let candidate = |host: &topology::Host| {
+            Some(Candidate {
+                host: self.host(&host.name)?,
+                weight: host.weight.get(),
+                max_sessions: host.max_sessions.map_or(UNLIMITED, |count| count.get()),
+            })
+        };
+        wanted
+            .hosts
+            .iter()
+            .filter(takes)
+            .filter_map(candidate)
+            .collect()
+    }
+}
+
+/// What sessions of `wanted` are to look at; `room` sessions fit where it sets no limit.
+pub(super) fn view(wanted: &topology::Service, groups: &HashMap<Name, Group>, room: u32) -> View {
+    let active = wanted.active_group();
+    let live = active.and_then(|group| groups.get(&group.name));
+    let (name, kind, sticky) = match active {
+        Some(group) => (group.name.clone(), group.scheduler, group.sticky),
+        // Not in a checked topology; a service without a group has nobody to serve it.
+        None => (wanted.name.clone(), topology::Scheduler::default(), None),
+    };
+    let hosts = active
+        .zip(live)
+        .map_or_else(Vec::new, |(group, live)| live.candidates(group));
+    let memory = live
+        .map(|live| Arc::clone(&live.memory))
+        .unwrap_or_default();
+    let scheduler = scheduler::build(kind, sticky, &hosts, &memory);
+    let limits = Limits {
+        sessions: wanted.limits.sessions.map_or(room, |count| count.get()),
+    };
+    let topology::Timeouts {
+        connect,
+        idle,
+        half_closed,
+        lifetime,
+    } = wanted.timeouts;
+    let timeouts = Timeouts {
+        connect: connect.limit(),
+        idle: idle.limit(),
+        half_closed: half_closed.limit(),
+        lifetime: lifetime.limit(),
+    };
+    View::new(
+        name,
+        (timeouts, limits, wanted.retries.get()),
+        hosts.into(),
+        scheduler,
+    )
+}
