@@ -1,1 +1,15 @@
-//! To come.
+//! The configuration file: read with every problem at once, and written.
+//! It must not start or change anything; what is done with a configuration is decided elsewhere.
+
+mod error;
+mod file;
+mod reader;
+mod render;
+mod settings;
+mod tree;
+mod wording;
+
+pub use error::ConfigError;
+pub use file::{Config, MAX_BYTES, MAX_PROBLEMS, parse, read};
+pub use render::render;
+pub use settings::{Node, Settings, Threads};
