@@ -130,7 +130,7 @@ fn integer<'de, V: Visitor<'de>>(number: &DeInteger<'_>, visitor: V) -> Result<V
     match i64::from_str_radix(number.as_str(), number.radix()) {
         Ok(number) => visitor.visit_i64(number),
         Err(_) => Err(de::Error::custom(format!(
-            "the number {} is out of all bounds",
+            "{} is out of range",
             wording::quoted(number.as_str()).trim_matches('"')
         ))),
     }
@@ -169,6 +169,24 @@ impl<'de> Deserializer<'de> for Reader<'_, '_> {
         visitor.visit_newtype_struct(self)
     }
 
+    /// Derived types would take a list for a table, its items in the order of the fields.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        match self.node.get_ref() {
+            DeValue::Array(_) => Err(de::Error::invalid_type(Unexpected::Seq, &visitor)),
+            DeValue::String(_)
+            | DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Table(_) => self.deserialize_any(visitor),
+        }
+    }
+
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _name: &'static str,
@@ -190,7 +208,7 @@ impl<'de> Deserializer<'de> for Reader<'_, '_> {
 
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map struct identifier ignored_any
+        unit_struct seq tuple tuple_struct map identifier ignored_any
     }
 }
 

@@ -43,12 +43,13 @@ mod tests {
     }
 
     fn scheduler() -> impl Strategy<Value = Scheduler> {
-        (0..Scheduler::ALL.len(), option::of(1.0..=10.0)).prop_map(|(kind, load_factor)| {
-            match Scheduler::ALL[kind] {
-                Scheduler::SourceHash { .. } => Scheduler::SourceHash { load_factor },
-                other => other,
-            }
-        })
+        let bounded = |factor| Scheduler::SourceHash {
+            load_factor: Some(factor),
+        };
+        prop_oneof![
+            proptest::sample::select(&Scheduler::ALL[..]),
+            (1.0..=10.0).prop_map(bounded)
+        ]
     }
 
     fn host(name: Name) -> impl Strategy<Value = Host> {

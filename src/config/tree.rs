@@ -8,6 +8,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
+use super::wording;
 use crate::model::{
     name::Name,
     problem::{Place, Step},
@@ -51,8 +52,15 @@ impl<'i> Tree<'i> {
                 Ok(Self { root, line_ends })
             }
             Err(error) => {
-                let start = error.span().map_or(0, |span| span.start);
-                Err((error.message().to_owned(), line_of(&line_ends, start)))
+                let span = error.span().unwrap_or_default();
+                let line = line_of(&line_ends, span.start);
+                let message = match text.get(span) {
+                    Some(here) if !here.trim().is_empty() => {
+                        format!("{}, here: {}", error.message(), wording::quoted(here))
+                    }
+                    _ => error.message().to_owned(),
+                };
+                Err((message, line))
             }
         }
     }

@@ -1,8 +1,6 @@
 //! The words for what is wrong with a value: what was wanted, what is there, what was perhaps meant.
 //! It must not know which keys or values there are.
 
-use std::fmt::Write as _;
-
 use serde::de::{Expected, Unexpected};
 
 /// The longest text that a message repeats, in characters.
@@ -12,12 +10,16 @@ const MAX_MESSAGE: usize = 400;
 
 /// What was wanted and what is there instead.
 pub(super) fn mismatch(found: &Unexpected<'_>, wanted: &dyn Expected) -> String {
-    format!(
-        "must be {}, not {}",
-        describe_wanted(wanted),
-        describe(found)
-    )
+    let wanted = describe_wanted(wanted);
+    let hint = if matches!(found, Unexpected::Map) && wanted == LIST {
+        "; the header of an item has two brackets: [[…]]"
+    } else {
+        ""
+    };
+    format!("must be {wanted}, not {}{hint}", describe(found))
 }
+
+const LIST: &str = "a list";
 
 /// The deserializers' words for types, which speak of Rust, in an operator's words.
 fn describe_wanted(wanted: &dyn Expected) -> String {
@@ -28,7 +30,7 @@ fn describe_wanted(wanted: &dyn Expected) -> String {
         "f32" | "f64" => "a number",
         "a string" | "a borrowed string" | "a borrowed str" => "a text in quotes",
         "a boolean" => "true or false",
-        "a sequence" => "a list",
+        "a sequence" => LIST,
         "a map" => "a table",
         other if other.starts_with("struct ") => "a table",
         other if other.starts_with("enum ") => "a text in quotes",
@@ -48,7 +50,7 @@ fn describe(found: &Unexpected<'_>) -> String {
         Unexpected::Unsigned(number) => format!("the number {number}"),
         Unexpected::Float(number) => format!("the number {number:?}"),
         Unexpected::Bool(value) => value.to_string(),
-        Unexpected::Seq => "a list".to_owned(),
+        Unexpected::Seq => LIST.to_owned(),
         Unexpected::Map => "a table".to_owned(),
         other => other.to_string(),
     }
@@ -77,31 +79,28 @@ fn cut(text: &str, most: usize) -> String {
 }
 
 pub(super) fn unknown_key(key: &str, known: &[&str]) -> String {
-    let mut message = format!("unknown key {}", ticked(key));
-    match nearest(key, known) {
-        Some(meant) => {
-            let _ = write!(message, ", did you mean `{meant}`?");
-        }
-        None => {
-            let known: Vec<_> = known.iter().map(|key| ticked(key)).collect();
-            let _ = write!(message, "; there are {}", known.join(", "));
-        }
-    }
-    message
+    let hint = hint(key, known, |key| format!("`{key}`"));
+    format!("unknown key {}{hint}", ticked(key))
 }
 
 pub(super) fn unknown_word(word: &str, known: &[&str]) -> String {
-    let mut message = format!("{} is not known here", quoted(word));
-    match nearest(word, known) {
-        Some(meant) => {
-            let _ = write!(message, ", did you mean {meant:?}?");
-        }
-        None => {
-            let known: Vec<_> = known.iter().map(|word| format!("{word:?}")).collect();
-            let _ = write!(message, "; there are {}", known.join(", "));
+    let hint = hint(word, known, |word| format!("{word:?}"));
+    format!("{} is not known here{hint}", quoted(word))
+}
+
+/// The word that was perhaps meant, else all that there are.
+fn hint(word: &str, known: &[&str], show: fn(&str) -> String) -> String {
+    if let Some(meant) = nearest(word, known) {
+        return format!(", did you mean {}?", show(meant));
+    }
+    match known {
+        [] => String::new(),
+        [only] => format!("; there is only {}", show(only)),
+        _ => {
+            let known: Vec<_> = known.iter().map(|word| show(word)).collect();
+            format!("; there are {}", known.join(", "))
         }
     }
-    message
 }
 
 /// The word of `known` that `word` was perhaps meant to be.
