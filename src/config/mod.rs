@@ -1,19 +1,15 @@
-//! Interim.
-#![allow(missing_docs)]
-pub mod file {
-    use crate::model::{check::check, period::Period, problem::{Place, Problem}, topology::*};
-    use serde::Deserialize;
-    #[derive(Debug, Deserialize)] pub struct Node { pub name: String, pub threads: Option<Count>, #[serde(default="d")] pub drain_timeout: Period, #[serde(default)] pub access_log: bool }
-    fn d() -> Period { Period::from_secs(30) }
-    #[derive(Debug)] pub struct Settings { pub node: Node }
-    #[derive(Debug)] pub struct Config { pub settings: Settings, pub topology: Topology }
-    #[derive(Deserialize)] struct F { node: Node, #[serde(default)] service: Vec<Service> }
-    pub fn parse(t: &str) -> Result<Config, Vec<Problem>> {
-        let f: F = toml::from_str(t).map_err(|e| vec![Problem::new(Place::root(), e.to_string())])?;
-        let topology = Topology { services: f.service };
-        let p = check(&topology);
-        if p.is_empty() { Ok(Config { settings: Settings { node: f.node }, topology }) } else { Err(p) }
-    }
-    #[derive(Debug, thiserror::Error)] #[error("{0:?}")] pub struct ConfigError(Vec<Problem>);
-    pub fn read(p: &std::path::Path) -> Result<Config, ConfigError> { parse(&std::fs::read_to_string(p).unwrap()).map_err(ConfigError) }
-}
+//! The configuration file: read with every problem at once, and written.
+//! It must not start or change anything; what is done with a configuration is decided elsewhere.
+
+mod error;
+mod file;
+mod reader;
+mod render;
+mod settings;
+mod tree;
+mod wording;
+
+pub use error::ConfigError;
+pub use file::{Config, MAX_BYTES, MAX_PROBLEMS, parse, read};
+pub use render::render;
+pub use settings::{Node, Settings, Threads};

@@ -6,4 +6,5 @@ pub mod check;
 pub mod name;
 pub mod period;
 pub mod problem;
+mod text;
 pub mod topology;

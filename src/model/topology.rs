@@ -4,7 +4,12 @@
 //! The same types are the `[[service]]` tables of the file and the objects in commands: a value
 //! that would be out of range cannot be read. What spans several values is in [`super::check`].
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 
 use super::{
     address::Address,
@@ -162,11 +167,8 @@ pub enum Scheduler {
 }
 
 /// How [`Scheduler`] is written.
-#[derive(Deserialize, Serialize)]
-#[serde(
-    untagged,
-    expecting = "expected the kind of a scheduler, or a table with `kind`"
-)]
+#[derive(Serialize)]
+#[serde(untagged)]
 enum SchedulerText {
     Kind(String),
     Table(SchedulerTable),
@@ -178,6 +180,31 @@ struct SchedulerTable {
     kind: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     load_factor: Option<f64>,
+}
+
+/// By hand, because an untagged enum would not say which key of the table is wrong.
+impl<'de> Deserialize<'de> for SchedulerText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SchedulerVisitor)
+    }
+}
+
+struct SchedulerVisitor;
+
+impl<'de> Visitor<'de> for SchedulerVisitor {
+    type Value = SchedulerText;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the kind of a scheduler in quotes, or a table with `kind`")
+    }
+
+    fn visit_str<E: de::Error>(self, kind: &str) -> Result<SchedulerText, E> {
+        Ok(SchedulerText::Kind(kind.to_owned()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<SchedulerText, A::Error> {
+        SchedulerTable::deserialize(MapAccessDeserializer::new(table)).map(SchedulerText::Table)
+    }
 }
 
 impl Scheduler {

@@ -1,0 +1,217 @@
+//! The file: read as a whole, with everything that is wrong in it.
+//! It must not write, and must not judge values by itself; the types and the model's check do.
+
+use std::{fs::File, io::Read, path::Path};
+
+use serde::Deserialize;
+use toml::de::DeValue;
+
+use super::{
+    error::ConfigError,
+    reader::{Fault, FaultKind, Reader},
+    settings::{Node as NodeSettings, Settings},
+    tree::{Node, Struck, Tree},
+    wording,
+};
+use crate::model::{
+    check::check,
+    problem::{Place, Problem, Step},
+    topology::{Service, Topology},
+};
+
+/// The largest file that is read, in bytes: 16 MiB.
+pub const MAX_BYTES: u64 = 16 << 20;
+
+/// How many problems of one file are looked for.
+pub const MAX_PROBLEMS: usize = 100;
+
+/// What a file says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// What people write about the node.
+    pub settings: Settings,
+    /// The services.
+    pub topology: Topology,
+}
+
+/// The keys of the file itself. Flattening [`Settings`] and [`Topology`] into one would let
+/// unknown keys through.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    #[serde(default)]
+    node: NodeSettings,
+    #[serde(default, rename = "service")]
+    services: Vec<Service>,
+}
+
+impl From<Document> for Config {
+    fn from(document: Document) -> Self {
+        let Document { node, services } = document;
+        Self {
+            settings: Settings { node },
+            topology: Topology { services },
+        }
+    }
+}
+
+/// Reads the file at `path`.
+///
+/// # Errors
+///
+/// When it cannot be read, is no text or too large, or when anything in it is wrong.
+pub fn read(path: impl AsRef<Path>) -> Result<Config, ConfigError> {
+    let path = path.as_ref().to_owned();
+    let mut bytes = Vec::new();
+    let outcome =
+        File::open(&path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
+    if let Err(source) = outcome {
+        return Err(ConfigError::Unreadable { path, source });
+    }
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(ConfigError::TooLarge { path });
+    }
+    let text = match str::from_utf8(&bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let good = bytes.iter().take(error.valid_up_to());
+            let line = good.filter(|byte| **byte == b'\n').count() + 1;
+            return Err(ConfigError::NotText { path, line });
+        }
+    };
+    parse(text).map_err(|problems| ConfigError::Problems { path, problems })
+}
+
+/// Reads the text of a file.
+///
+/// # Errors
+///
+/// Everything that is wrong, by line, up to [`MAX_PROBLEMS`]; of what is not even TOML only the
+/// first.
+pub fn parse(text: &str) -> Result<Config, Vec<Problem>> {
+    let tree = Tree::parse(text).map_err(|(message, line)| {
+        let line = Some(line);
+        let problem = Problem::new(Place::root(), wording::bounded(&message));
+        vec![Problem { line, ..problem }]
+    })?;
+    let mut reading = Reading {
+        tree: &tree,
+        struck: Struck::default(),
+        problems: Vec::new(),
+    };
+    let config = reading.read_on();
+    if let Some(config) = &config {
+        reading.check(&config.topology);
+    }
+    if tree.root.get_ref().get("service").is_none() {
+        let message = "no [[service]]: nothing to balance";
+        let problem = Problem::new(Place::root(), message);
+        reading.problems.push(problem);
+    }
+    match (config, reading.problems) {
+        (Some(config), problems) if problems.is_empty() => Ok(config),
+        (_, mut problems) => {
+            // Stable: what stands on one line stays in the order in which it was found.
+            problems.sort_by_key(|problem| problem.line);
+            problems.truncate(MAX_PROBLEMS);
+            Err(problems)
+        }
+    }
+}
+
+/// A file being read: at each fault its node is reported and struck out, and reading starts over.
+struct Reading<'t, 'i> {
+    tree: &'t Tree<'i>,
+    struck: Struck,
+    problems: Vec<Problem>,
+}
+
+impl Reading<'_, '_> {
+    /// What is left of the file when all that cannot be read is struck out; `None` when that is
+    /// the root, or there was no end of problems.
+    fn read_on(&mut self) -> Option<Config> {
+        while self.problems.len() < MAX_PROBLEMS {
+            let reader = Reader {
+                node: &self.tree.root,
+                struck: &self.struck,
+            };
+            match Document::deserialize(reader) {
+                Ok(document) => return Some(document.into()),
+                Err(fault) => self.take_out(&fault)?,
+            }
+        }
+        None
+    }
+
+    /// Reports `fault` and strikes out its node; `None` if nothing is left to be struck out, so
+    /// that reading ends with the last node at the latest.
+    fn take_out(&mut self, fault: &Fault) -> Option<()> {
+        let steps = fault.steps();
+        let table = self.tree.node(&steps);
+        let missing_by_us = match (&fault.kind, table) {
+            (FaultKind::MissingKey(key), Some(table)) => self.has_struck(table, key),
+            _ => false,
+        };
+        let mut guilty = steps.clone();
+        if let FaultKind::UnknownKey { key, .. } = &fault.kind {
+            guilty.push(Step::Key(key.clone()));
+        }
+        if !missing_by_us {
+            // An unknown key stands on its own line, but the place of its table is what is known.
+            let (place, _) = self.tree.locate(&steps);
+            let (_, line) = self.tree.locate(&guilty);
+            let problem = Problem::new(place, fault.to_string());
+            self.problems.push(Problem { line, ..problem });
+        }
+        let is_new = self.struck.add(self.tree.node(&guilty)?);
+        (is_new && !guilty.is_empty()).then_some(())
+    }
+
+    /// Whether `table` lacks `key` only because it, or a slip for it, was struck out.
+    fn has_struck(&self, table: &Node<'_>, key: &str) -> bool {
+        let Some(table) = table.get_ref().as_table() else {
+            return false;
+        };
+        let mut struck = table.iter().filter(|(_, node)| self.struck.has(node));
+        struck.any(|(found, _)| wording::is_near(found.get_ref(), key))
+    }
+
+    /// Adds what is wrong between the values that were read.
+    ///
+    /// What is there twice, or wrong in itself, is so whatever was struck out. Only a lack (of a
+    /// group, of an address) can come from that, and lacks are reported at a service or at a key
+    /// of it. So those are kept back where a part of that service is struck out.
+    fn check(&mut self, topology: &Topology) {
+        for problem in check(topology) {
+            let steps = self.tree.whole_steps(problem.place.steps(), &self.struck);
+            if let Some((service, [] | [_])) = steps.split_at_checked(2)
+                && self.lacks_parts(service)
+            {
+                continue;
+            }
+            let (place, line) = self.tree.locate(&steps);
+            let message = problem.message;
+            self.problems.push(Problem {
+                place,
+                line,
+                message,
+            });
+        }
+    }
+
+    /// Whether a key of this service, or an item of one of its lists, is struck out.
+    fn lacks_parts(&self, service: &[Step]) -> bool {
+        let service = self.tree.node(service).map(|node| node.get_ref());
+        let Some(DeValue::Table(table)) = service else {
+            return false;
+        };
+        table.values().any(|value| {
+            let items = value.get_ref().as_array();
+            let mut items = items.into_iter().flatten();
+            self.struck.has(value) || items.any(|item| self.struck.has(item))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,185 @@
+//! Configuration files as people write them: those that read, and what is said of those that do not.
+//! It must not test single values; that is done where they are defined.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // the lints' leave for tests stops at helpers
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use pointsman::config::{self, Config};
+
+fn files(directory: &str) -> Vec<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
+    let entries = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "toml")
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+fn file_name(path: &Path) -> &str {
+    path.file_name().unwrap().to_str().unwrap()
+}
+
+fn read_all(directory: &str) -> Vec<(PathBuf, Config)> {
+    let read = |path: PathBuf| match config::read(&path) {
+        Ok(config) => (path, config),
+        Err(error) => panic!("{error}"),
+    };
+    files(directory).into_iter().map(read).collect()
+}
+
+#[test]
+fn what_is_right_reads_and_renders_and_reads_the_same() {
+    let configs = read_all("tests/data/valid");
+    assert_eq!(configs.len(), 6);
+    for (path, config) in configs {
+        let again = config::parse(&config::render(&config.topology)).unwrap();
+        assert_eq!(again.topology, config.topology, "{}", path.display());
+    }
+}
+
+/// With `UPDATE_EXPECTED=1` the expected files are written instead, to be read over by a person.
+#[test]
+fn what_is_wrong_is_told_in_full() {
+    let files = files("tests/data/invalid");
+    assert_eq!(files.len(), 36);
+    let update = std::env::var_os("UPDATE_EXPECTED").is_some();
+    let mut wrong = Vec::new();
+    for path in files {
+        let directory = format!("{}/", path.parent().unwrap().display());
+        let error = config::read(&path).expect_err(file_name(&path));
+        let told = format!("{error}\n").replace(&directory, "");
+        let expected = path.with_extension("expected");
+        if update {
+            fs::write(&expected, &told).unwrap();
+        }
+        let wanted = fs::read_to_string(&expected).unwrap_or_default();
+        if told != wanted {
+            wrong.push(format!("expected:\n{wanted}got:\n{told}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_expected_output_is_left_without_its_file() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/invalid");
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        assert!(path.with_extension("toml").exists(), "{}", path.display());
+    }
+}
+
+#[test]
+fn many_problems_are_told_at_once_each_with_its_line() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/invalid/many_at_once.toml");
+    let text = fs::read_to_string(path).unwrap();
+    let problems = config::parse(&text).unwrap_err();
+    assert!(problems.len() >= 6, "{problems:#?}");
+    let lines: Vec<_> = text.lines().collect();
+    for problem in problems {
+        // The line holds the last key of the path, or the key that the message is about.
+        let line = lines[problem.line.unwrap() - 1];
+        let place = problem.place.to_string();
+        let key = place.rsplit('.').next().unwrap().split('[').next().unwrap();
+        let mut words = problem.message.split('`').skip(1).chain([key]);
+        assert!(words.any(|word| line.contains(word)), "{line}: {problem}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named_with_the_reason() {
+    let told = |path: &str| config::read(path).unwrap_err().to_string();
+    let missing = "cannot read /no/such.toml: there is no such file";
+    assert_eq!(told("/no/such.toml"), missing);
+    assert_eq!(told("/"), "cannot read /: is a directory");
+    assert_eq!(told("/dev/zero"), "/dev/zero is larger than 16 MiB");
+}
+
+#[test]
+fn the_configurations_that_come_with_the_program_read() {
+    let configs = read_all("config");
+    let names: Vec<_> = configs.iter().map(|(path, _)| file_name(path)).collect();
+    assert_eq!(names, ["pointsman.toml", "quickstart.toml"]);
+}
+
+/// Every key of `value` and below.
+fn keys(value: &toml::Value, found: &mut BTreeSet<String>) {
+    if let Some(table) = value.as_table() {
+        for (key, value) in table {
+            found.insert(key.clone());
+            keys(value, found);
+        }
+    }
+    for item in value.as_array().into_iter().flatten() {
+        keys(item, found);
+    }
+}
+
+/// Sets every setting to what is not its default, so that each is written out when serialized;
+/// a struct literal names all fields, so that the compiler asks for one that is added.
+fn full_config() -> toml::Table {
+    use pointsman::model::topology::*;
+    let host = Host {
+        name: "w1".parse().unwrap(),
+        address: "10.0.0.1:80".parse().unwrap(),
+        weight: Weight::try_from(5).unwrap(),
+        max_sessions: Some(Count::default()),
+        admin: Admin::Disabled,
+    };
+    let group = Group {
+        name: "blue".parse().unwrap(),
+        scheduler: Scheduler::SourceHash {
+            load_factor: Some(2.0),
+        },
+        sticky: Some(Sticky::default()),
+        hosts: vec![host],
+    };
+    let service = Service {
+        name: "web".parse().unwrap(),
+        listen: vec!["0.0.0.0:80".parse().unwrap()],
+        active: Some(group.name.clone()),
+        timeouts: Timeouts {
+            connect: "9s".parse().unwrap(),
+            ..Timeouts::default()
+        },
+        limits: Limits {
+            sessions: Some(Count::default()),
+        },
+        retries: Retries::try_from(9).unwrap(),
+        groups: vec![group],
+    };
+    let topology = Topology {
+        services: vec![service],
+    };
+    let node = config::Node {
+        name: "lb1".parse().unwrap(),
+        threads: config::Threads::try_from(4).ok(),
+        drain_timeout: "1s".parse().unwrap(),
+        access_log: true,
+    };
+    let mut full = toml::Table::try_from(config::Settings { node }).unwrap();
+    full.extend(toml::Table::try_from(topology).unwrap());
+    full
+}
+
+#[test]
+fn the_explained_configuration_sets_every_key() {
+    let (mut known, mut explained) = (BTreeSet::new(), BTreeSet::new());
+    keys(&full_config().into(), &mut known);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/pointsman.toml");
+    let text = fs::read_to_string(path).unwrap();
+    keys(&text.parse::<toml::Table>().unwrap().into(), &mut explained);
+    assert_eq!(known.len(), 28);
+    assert_eq!(explained, known);
+}
