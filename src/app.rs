@@ -1,7 +1,7 @@
 //! The program as a whole: threads, balancer and signals, wired together, from start to exit.
 //! It must not hold any behaviour of its own that a module below could have.
 
-use std::{io, num::NonZeroUsize, thread, time::Duration};
+use std::{io, time::Duration};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::{
@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use crate::{
-    config::file::Config,
+    config::Config,
     control::{Balancer, balancer::ApplyError, status::NodeStatus},
     model::topology::Topology,
     proxy::threads::DataThreads,
@@ -62,12 +62,10 @@ impl App {
             return Err(StartError::Nothing);
         }
         let node = settings.node;
-        let threads = node
-            .threads
-            .map_or_else(cores, |threads| threads.get() as usize);
+        let threads = node.thread_count();
         let room = room_for_sessions(raise_descriptor_limit()?);
         tracing::info!(
-            node = node.name,
+            node = %node.name,
             threads,
             sessions = room,
             "starting; so many sessions fit"
@@ -150,10 +148,6 @@ impl Signals {
             _ = self.interrupt.recv() => SignalKind::interrupt().as_raw_value(),
         }
     }
-}
-
-fn cores() -> usize {
-    thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 /// Raises the limit on open files as far as this user may; returns what it is then.

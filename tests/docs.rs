@@ -66,7 +66,7 @@ fn every_configuration_in_the_documents_is_valid() {
     for (path, text) in documents() {
         for block in blocks(&text, "toml") {
             count += 1;
-            if let Err(problems) = pointsman::config::file::parse(&block) {
+            if let Err(problems) = pointsman::config::parse(&block) {
                 let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
                 panic!("{}: {}\n{block}", path.display(), problems.join("\n"));
             }

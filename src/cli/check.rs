@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::{Exit, complain, say};
-use crate::config::file::read;
+use crate::config::read;
 
 pub(super) fn run(file: &Path) -> Exit {
     match read(file) {

@@ -15,7 +15,7 @@ use tokio::{
 use super::{Exit, complain, run::exit_for, say, table::Table, terminal};
 use crate::{
     app::{App, End},
-    config::file::parse,
+    config::parse,
     control::{
         Balancer,
         status::{HostStatus, NodeStatus},

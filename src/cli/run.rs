@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{Exit, complain};
 use crate::{
     app::{App, End, StartError},
-    config::file::read,
+    config::read,
     control::balancer::ApplyError,
 };
 
