@@ -3,8 +3,16 @@
 
 pub mod address;
 pub mod check;
+pub mod command;
+pub mod compare;
+mod edit;
+pub mod error;
+pub mod event;
 pub mod name;
 pub mod period;
+pub mod policy;
+pub mod principal;
 pub mod problem;
+pub mod state;
 mod text;
 pub mod topology;

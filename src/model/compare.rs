@@ -1,0 +1,255 @@
+//! What differs between two topologies: as lines for people, and as events.
+//! It must not judge the difference.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    command::fields,
+    event::Event,
+    name::{GroupPath, HostPath, Name},
+    topology::{Admin, Group, Host, Service, Topology},
+};
+
+/// What differs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Difference {
+    /// `+ web/blue/w4`, `- web/green`, `~ web/blue/w1 weight: 5 → 2`.
+    pub lines: Vec<String>,
+    /// An event for each thing that was added, removed or changed.
+    pub events: Vec<Event>,
+}
+
+/// What has to be done to `old` to make it `new`.
+pub fn compare(old: &Topology, new: &Topology) -> Difference {
+    let mut difference = Difference::default();
+    let by_name = |service: &Service| service.name.clone();
+    for pair in pairs(&old.services, &new.services, by_name) {
+        difference.service(pair);
+    }
+    let order = |topology: &Topology| topology.services.iter().map(by_name).collect::<Vec<_>>();
+    difference.order("services", &order(old), &order(new));
+    difference
+}
+
+type Pair<'a, T> = (Option<&'a T>, Option<&'a T>);
+
+/// Each thing of `old` with its namesake of `new`, and then those that are only in `new`.
+fn pairs<'a, T>(old: &'a [T], new: &'a [T], name: impl Fn(&T) -> Name) -> Vec<Pair<'a, T>> {
+    let find = |list: &'a [T], wanted: &Name| list.iter().find(|item| name(item) == *wanted);
+    let before = old.iter().map(|item| (Some(item), find(new, &name(item))));
+    let added = new.iter().filter(|item| find(old, &name(item)).is_none());
+    before.chain(added.map(|item| (None, Some(item)))).collect()
+}
+
+impl Difference {
+    fn service(&mut self, (old, new): Pair<'_, Service>) {
+        let Some(service) = new.or(old) else { return };
+        let path = service.name.to_string();
+        let before = |old: &Service| shown(old, &["name", "group"], service_defaults());
+        self.object("service", &path, old.map(before), new.map(before));
+        let (old_groups, new_groups) = (groups(old), groups(new));
+        for pair in pairs(old_groups, new_groups, |group| group.name.clone()) {
+            self.group(&service.name, pair);
+        }
+        if let (Some(old), Some(new)) = (old, new) {
+            self.activation(old, new);
+            let order = |service: &Service| -> Vec<Name> {
+                service
+                    .groups
+                    .iter()
+                    .map(|group| group.name.clone())
+                    .collect()
+            };
+            self.order(&format!("{path} groups"), &order(old), &order(new));
+        }
+    }
+
+    fn activation(&mut self, old: &Service, new: &Service) {
+        let name = |service: &Service| service.active_group().map(|group| group.name.clone());
+        if let (before, Some(group)) = (name(old), name(new))
+            && before.as_ref() != Some(&group)
+        {
+            let path = GroupPath {
+                service: new.name.clone(),
+                group,
+            };
+            let from = before.map(|name| name.to_string());
+            self.events.push(Event::new(
+                "group.activated",
+                path,
+                json!({"by": "command", "from": from}),
+            ));
+        }
+    }
+
+    fn group(&mut self, service: &Name, (old, new): Pair<'_, Group>) {
+        let Some(group) = new.or(old) else { return };
+        let path = GroupPath {
+            service: service.clone(),
+            group: group.name.clone(),
+        };
+        let shown = |group: &Group| shown(group, &["name", "host"], group_defaults());
+        self.object("group", &path.to_string(), old.map(shown), new.map(shown));
+        let (old_hosts, new_hosts) = (hosts(old), hosts(new));
+        for pair in pairs(old_hosts, new_hosts, |host| host.name.clone()) {
+            self.host(&path, pair);
+        }
+        if let (Some(old), Some(new)) = (old, new) {
+            let order = |group: &Group| -> Vec<Name> {
+                group.hosts.iter().map(|host| host.name.clone()).collect()
+            };
+            self.order(&format!("{path} hosts"), &order(old), &order(new));
+        }
+    }
+
+    fn host(&mut self, group: &GroupPath, (old, new): Pair<'_, Host>) {
+        let Some(host) = new.or(old) else { return };
+        let path = group.host(&host.name);
+        let shown = |host: &Host| shown(host, &["name"], host_defaults());
+        self.object("host", &path.to_string(), old.map(shown), new.map(shown));
+        if let (Some(old), Some(new)) = (old, new)
+            && old.admin != new.admin
+        {
+            self.admin(&path, new.admin);
+        }
+    }
+
+    fn admin(&mut self, path: &HostPath, admin: Admin) {
+        let kind = match admin {
+            Admin::Enabled => "host.enabled",
+            Admin::Draining => "host.draining",
+            Admin::Disabled => "host.disabled",
+        };
+        self.events.push(Event::bare(kind, path));
+    }
+
+    /// Compares the keys of one object, which `kind` and `path` name.
+    fn object(&mut self, kind: &str, path: &str, old: Option<Changes>, new: Option<Changes>) {
+        match (old, new) {
+            (None, Some(new)) => {
+                self.lines.push(format!("+ {path}{}", listed(&new)));
+                self.events.push(Event::new(
+                    &format!("{kind}.added"),
+                    path,
+                    Value::Object(new),
+                ));
+            }
+            (Some(_), None) => {
+                self.lines.push(format!("- {path}"));
+                self.events
+                    .push(Event::bare(&format!("{kind}.removed"), path));
+            }
+            (Some(old), Some(new)) => {
+                let changed: Vec<_> = new
+                    .iter()
+                    .filter(|(key, value)| old.get(*key) != Some(*value))
+                    .collect();
+                if changed.is_empty() {
+                    return;
+                }
+                let mut data = Map::new();
+                for (key, value) in changed {
+                    let before = old.get(key).unwrap_or(&Value::Null);
+                    self.lines.push(format!(
+                        "~ {path} {key}: {} → {}",
+                        plain(before),
+                        plain(value)
+                    ));
+                    data.insert(key.clone(), json!({"from": before, "to": value}));
+                }
+                self.events.push(Event::new(
+                    &format!("{kind}.changed"),
+                    path,
+                    Value::Object(data),
+                ));
+            }
+            (None, None) => {}
+        }
+    }
+
+    /// The order matters where the first one is the default; only that of what stayed is compared.
+    fn order(&mut self, what: &str, old: &[Name], new: &[Name]) {
+        let stayed = |list: &[Name], other: &[Name]| -> Vec<Name> {
+            list.iter()
+                .filter(|name| other.contains(name))
+                .cloned()
+                .collect()
+        };
+        if stayed(old, new) != stayed(new, old) {
+            let names: Vec<&str> = new.iter().map(Name::as_str).collect();
+            self.lines
+                .push(format!("~ {what}: order is now {}", names.join(", ")));
+        }
+    }
+}
+
+type Changes = Map<String, Value>;
+
+fn groups(service: Option<&Service>) -> &[Group] {
+    service.map_or(&[], |service| &service.groups)
+}
+
+fn hosts(group: Option<&Group>) -> &[Host] {
+    group.map_or(&[], |group| &group.hosts)
+}
+
+/// Every key of `object` but those `without`, defaults included, nested tables flattened.
+fn shown(object: &impl serde::Serialize, without: &[&str], defaults: Value) -> Changes {
+    let mut all = match defaults {
+        Value::Object(defaults) => defaults,
+        _ => Map::new(),
+    };
+    for (key, value) in fields(object) {
+        if without.contains(&key.as_str()) {
+            continue;
+        }
+        match value {
+            Value::Object(nested) if key == "timeouts" || key == "limits" => {
+                all.extend(
+                    nested
+                        .into_iter()
+                        .map(|(inner, value)| (format!("{key}.{inner}"), value)),
+                );
+            }
+            value => {
+                all.insert(key, value);
+            }
+        }
+    }
+    all
+}
+
+fn service_defaults() -> Value {
+    json!({"active": null, "timeouts.connect": "3s", "timeouts.idle": "10m",
+           "timeouts.half_closed": "30s", "timeouts.lifetime": "0s", "limits.sessions": null, "retries": 2})
+}
+
+fn group_defaults() -> Value {
+    json!({"scheduler": "round-robin", "sticky": null})
+}
+
+fn host_defaults() -> Value {
+    json!({"weight": 1, "max_sessions": null, "admin": "enabled"})
+}
+
+fn listed(object: &Changes) -> String {
+    let set = object.iter().filter(|(_, value)| !value.is_null());
+    set.map(|(key, value)| format!(" {key}={}", plain(value)))
+        .collect()
+}
+
+/// A value as people read it.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(list) => list.iter().map(plain).collect::<Vec<_>>().join(", "),
+        Value::Object(object) => {
+            let pairs = object
+                .iter()
+                .map(|(key, value)| format!("{key} {}", plain(value)));
+            format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))
+        }
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+    }
+}

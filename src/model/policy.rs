@@ -1,0 +1,162 @@
+//! Who may do what: the one maker of [`Authorized`], without which nothing changes.
+//! It must not ask anybody; it judges by the principal and the command alone.
+
+use super::{
+    command::{Command, entry},
+    error::CommandError,
+    name::Name,
+    principal::{Principal, Role},
+};
+
+/// A command that its principal may give. Only [`authorize`] makes one.
+#[derive(Clone, Debug)]
+pub struct Authorized {
+    principal: Principal,
+    command: Command,
+}
+
+impl Authorized {
+    /// Who gives it.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// What it is.
+    pub fn command(&self) -> &Command {
+        &self.command
+    }
+}
+
+/// What a change takes that waits to be confirmed: whoever confirms it needs the same.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+pub struct Needs {
+    /// The role.
+    pub role: Role,
+    /// The service, or all of them.
+    pub service: Option<Name>,
+}
+
+/// What `command` takes.
+pub fn needs(command: &Command) -> Needs {
+    let role = entry(&command.name()).map_or(Role::Admin, |entry| entry.role);
+    Needs {
+        role,
+        service: service(command).cloned(),
+    }
+}
+
+/// Lets `principal` give `command`, or says why not. `pending` is what the change that waits for
+/// confirmation took, if one does.
+///
+/// # Errors
+/// `denied`, with what is missing.
+pub fn authorize(
+    principal: &Principal,
+    command: Command,
+    pending: Option<&Needs>,
+) -> Result<Authorized, CommandError> {
+    let needs = match (&command, pending) {
+        (Command::Confirm { .. }, Some(pending)) => pending.clone(),
+        _ => needs(&command),
+    };
+    if principal.role < needs.role {
+        let (name, has) = (command.name(), principal.role);
+        let message = format!(
+            "{name} takes the role {}, and {} is {has}",
+            needs.role, principal.user
+        );
+        return Err(CommandError::denied(message));
+    }
+    match needs.service {
+        Some(service) if !principal.services.covers(&service) => {
+            let message = format!("{} has no rights on service {service}", principal.user);
+            Err(CommandError::denied(message))
+        }
+        None if takes_all_services(&command) && !principal.services.is_all() => {
+            let message = format!("{} takes rights on all services", command.name());
+            Err(CommandError::denied(message))
+        }
+        Some(_) | None => Ok(Authorized {
+            principal: principal.clone(),
+            command,
+        }),
+    }
+}
+
+/// The service that a command is about, where it is about one.
+fn service(command: &Command) -> Option<&Name> {
+    match command {
+        Command::EnableHost { host }
+        | Command::DisableHost { host }
+        | Command::DrainHost { host, .. }
+        | Command::SetWeight { host, .. }
+        | Command::AddHost { host, .. }
+        | Command::RemoveHost { host }
+        | Command::SetHost { host, .. } => Some(&host.service),
+        Command::ActivateGroup { group }
+        | Command::AddGroup { group, .. }
+        | Command::RemoveGroup { group }
+        | Command::SetGroup { group, .. } => Some(&group.service),
+        Command::AddService { service, .. }
+        | Command::RemoveService { service }
+        | Command::SetService { service, .. }
+        | Command::SetListen { service, .. } => Some(service),
+        Command::Show { service } => service.as_ref(),
+        Command::CloseSessions { host, service } | Command::Explain { host, service, .. } => {
+            host.as_ref().map(|host| &host.service).or(service.as_ref())
+        }
+        Command::Status {}
+        | Command::Whoami {}
+        | Command::Help {}
+        | Command::History { .. }
+        | Command::Diff { .. }
+        | Command::Events { .. }
+        | Command::Replace { .. }
+        | Command::Reload {}
+        | Command::Rollback { .. }
+        | Command::Confirm { .. }
+        | Command::Logout {}
+        | Command::Logins {}
+        | Command::EndLogin { .. }
+        | Command::ExplainAccess { .. } => None,
+    }
+}
+
+/// Whether a command that names no service is about all of them. The others filter what they
+/// show by the caller's scope.
+fn takes_all_services(command: &Command) -> bool {
+    match command {
+        Command::Replace { .. }
+        | Command::Reload {}
+        | Command::Rollback { .. }
+        | Command::Confirm { .. }
+        | Command::CloseSessions { .. }
+        | Command::Logins {}
+        | Command::ExplainAccess { .. } => true,
+        Command::Status {}
+        | Command::Whoami {}
+        | Command::Help {}
+        | Command::Show { .. }
+        | Command::History { .. }
+        | Command::Diff { .. }
+        | Command::Events { .. }
+        | Command::Explain { .. }
+        | Command::EnableHost { .. }
+        | Command::DisableHost { .. }
+        | Command::DrainHost { .. }
+        | Command::SetWeight { .. }
+        | Command::ActivateGroup { .. }
+        | Command::AddHost { .. }
+        | Command::RemoveHost { .. }
+        | Command::SetHost { .. }
+        | Command::AddGroup { .. }
+        | Command::RemoveGroup { .. }
+        | Command::SetGroup { .. }
+        | Command::AddService { .. }
+        | Command::RemoveService { .. }
+        | Command::SetService { .. }
+        | Command::SetListen { .. }
+        | Command::Logout {}
+        | Command::EndLogin { .. } => false,
+    }
+}
