@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{
     Ask, Memory, Scheduler,
+    draw::below,
     turns::{self, Turns},
 };
 use crate::balance::host::Candidate;
@@ -68,7 +69,7 @@ impl Scheduler for SourceHash {
             return None;
         }
         let hash = hash_of(ask.client);
-        let mut place = (hash % self.table.len() as u64) as usize;
+        let mut place = below(hash, self.table.len());
         let mut least: Option<usize> = None;
         for _ in 0..PROBES {
             let index = self.table[place] as usize;
@@ -88,7 +89,7 @@ impl Scheduler for SourceHash {
         }
         least.or_else(|| {
             // Nothing but excluded hosts, each with many places: go through the hosts instead.
-            let start = (hash % hosts.len() as u64) as usize;
+            let start = below(hash, hosts.len());
             ask.following(hosts, start, 0)
                 .map(|rank| self.order[rank] as usize)
                 .find(|index| !ask.excludes(&hosts[*index]))
@@ -147,7 +148,7 @@ fn table(hosts: &[Candidate], order: &[u32]) -> Box<[u32]> {
     }));
     let mut table = vec![EMPTY; if hosts.is_empty() { 0 } else { size }];
     for _ in 0..table.len() {
-        let Some(turn) = turns.take(|_| false) else {
+        let Some(turn) = turns.take(|_| false, |_| ()) else {
             break;
         };
         let (place, skip) = &mut permutations[turn.index];
@@ -181,24 +182,32 @@ mod tests {
         let picked: Vec<_> = (0..16)
             .filter_map(|number| scheduler.pick(&hosts, &client(number)))
             .collect();
-        assert_eq!(picked, [1, 1, 3, 0, 0, 3, 1, 0, 0, 2, 1, 1, 2, 1, 0, 1]);
+        assert_eq!(picked, [0, 2, 2, 1, 1, 2, 3, 3, 2, 3, 3, 2, 1, 2, 1, 0]);
     }
 
     #[test]
     fn the_order_of_the_hosts_does_not_matter() {
-        let (mut hosts, memory) = hosts(&[1, 5, 1, 2, 256]);
-        let paths = |hosts: &[Candidate]| -> Vec<_> {
+        let (mut hosts, memory) = hosts(&[1, 5, 1, 2, 2]);
+        let excluded = [0, 1, 3].map(|index: usize| hosts[index].host.serial());
+        let owners = |hosts: &[Candidate]| -> Vec<u64> {
             let scheduler = SourceHash::new(None, hosts, &memory);
-            let index = |number| scheduler.pick(hosts, &client(number)).unwrap();
-            (0..1000)
-                .map(|number| hosts[index(number)].host.path().clone())
-                .collect()
+            let order = scheduler.order.iter();
+            let table = scheduler.table.iter().chain(order).map(|i| *i as usize);
+            let picked = (0..1000).filter_map(|number| {
+                let ask = Ask {
+                    excluded: &excluded,
+                    ..client(number)
+                };
+                scheduler.pick(hosts, &ask)
+            });
+            let all = table.chain(picked);
+            all.map(|index| hosts[index].host.serial()).collect()
         };
-        let before = paths(&hosts);
+        let before = owners(&hosts);
         hosts.reverse();
-        assert_eq!(before, paths(&hosts));
+        assert!(before == owners(&hosts));
         hosts.swap(1, 3);
-        assert_eq!(before, paths(&hosts));
+        assert!(before == owners(&hosts));
     }
 
     #[test]

@@ -50,7 +50,13 @@ impl Turns {
     }
 
     /// Takes the first turn of a host that is not to be skipped. Those that are keep their turn.
-    pub(super) fn take(&mut self, skip: impl Fn(usize) -> bool) -> Option<Taken> {
+    /// `taking` is called before the order is mended, so that what it writes to memory that is
+    /// far away is under way meanwhile.
+    pub(super) fn take(
+        &mut self,
+        skip: impl Fn(usize) -> bool,
+        taking: impl FnOnce(Taken),
+    ) -> Option<Taken> {
         let mut skipped = Vec::new();
         let taken = loop {
             let Some(mut top) = self.0.peek_mut() else {
@@ -62,12 +68,14 @@ impl Turns {
                 continue;
             }
             let next = first_after(deadline, weight);
-            *top = Reverse((next, index, weight));
-            break Some(Taken {
+            let taken = Taken {
                 index: index as usize,
                 deadline,
                 next,
-            });
+            };
+            taking(taken);
+            *top = Reverse((next, index, weight));
+            break Some(taken);
         };
         for turn in skipped {
             self.0.push(turn);

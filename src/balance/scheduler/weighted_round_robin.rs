@@ -51,8 +51,10 @@ fn remembered(hosts: &[Candidate], memory: &Memory) -> Turns {
 impl Scheduler for WeightedRoundRobin {
     fn pick(&self, hosts: &[Candidate], ask: &Ask<'_>) -> Option<usize> {
         let mut turns = self.lock();
-        let taken = turns.take(|index| ask.excludes(&hosts[index]))?;
-        hosts[taken.index].host.position.store(taken.next, Relaxed);
+        let taken = turns.take(
+            |index| ask.excludes(&hosts[index]),
+            |taken| hosts[taken.index].host.position.store(taken.next, Relaxed),
+        )?;
         // Sessions that still look at an older view must not turn back the time of all. If they
         // turn back a host, it is taken for one that was away.
         self.memory.turn.fetch_max(taken.deadline, Relaxed);
