@@ -1,7 +1,7 @@
 //! What is counted of hosts and services: lock-free, only ever growing, except what is active now.
 //! It must not decide anything.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::AcqRel, Ordering::Relaxed};
 
 use super::histogram::Histogram;
 
@@ -116,14 +116,15 @@ impl ServiceCounters {
     }
 }
 
-/// Adds one to `slots` unless there are `limit` already. Exact under any concurrency.
+/// Adds one to `slots` unless there are `limit` already. Exact under any concurrency, and ordered
+/// with other writes to `slots`, which [`super::ranking`] relies on.
 pub(super) fn take_slot(slots: &AtomicU32, limit: u32) -> bool {
     if limit == u32::MAX {
-        slots.fetch_add(1, Relaxed);
+        slots.fetch_add(1, AcqRel);
         return true;
     }
     slots
-        .fetch_update(Relaxed, Relaxed, |taken| {
+        .fetch_update(AcqRel, Relaxed, |taken| {
             (taken < limit).then_some(taken + 1)
         })
         .is_ok()

@@ -4,8 +4,11 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst},
+        Arc, Weak,
+        atomic::{
+            AtomicU32, AtomicU64,
+            Ordering::{AcqRel, Acquire, Relaxed},
+        },
     },
     time::Duration,
 };
@@ -32,15 +35,32 @@ pub struct Host {
     address: SocketAddr,
     serial: u64,
     memory: Arc<Memory>,
-    active: AtomicU32,
+    load: Arc<Load>,
     closing: Closing,
-    ranking: ArcSwapOption<(Arc<Ranking>, usize)>,
-    /// How far weighted round robin has come with it; see there.
+    ranking: ArcSwapOption<(Weak<Ranking>, usize)>,
+    /// When weighted round robin is to pick it next; see there.
     pub(super) position: AtomicU64,
     /// How long connects have taken lately.
     pub(super) latency: Latency,
     /// What is counted of it.
     pub counters: HostCounters,
+}
+
+/// What changes of a host with every session. A value of its own, so that a ranking can hold it
+/// without holding the host, which may point to the ranking.
+#[derive(Debug, Default)]
+pub(super) struct Load {
+    active: AtomicU32,
+    /// When a ranking last saw a session added, on the ticks of the group's [`Memory`].
+    pub(super) used: AtomicU64,
+}
+
+impl Load {
+    /// Sessions that hold a lease now. A write that adds nothing, not a load: whoever changes the
+    /// number after it has been read here then also sees what was written before the reading.
+    pub(super) fn settled(&self) -> u32 {
+        self.active.fetch_add(0, AcqRel)
+    }
 }
 
 /// A host as a scheduler sees it: one that may take sessions.
@@ -62,7 +82,7 @@ impl Host {
             address,
             serial: NEXT_SERIAL.fetch_add(1, Relaxed),
             memory,
-            active: AtomicU32::new(0),
+            load: Arc::default(),
             closing: Closing::default(),
             ranking: ArcSwapOption::empty(),
             position: AtomicU64::new(0),
@@ -88,7 +108,11 @@ impl Host {
 
     /// Sessions that hold a lease on it now: those connecting to it are counted too.
     pub fn active(&self) -> u32 {
-        self.active.load(SeqCst)
+        self.load.active.load(Acquire)
+    }
+
+    pub(super) fn load(&self) -> &Arc<Load> {
+        &self.load
     }
 
     /// Asks the sessions on it that started at `moment` or before to end; see [`Closing`].
@@ -102,14 +126,17 @@ impl Host {
     }
 
     /// Makes `ranking` the one that is told when this host's load changes; it stands there at
-    /// place `slot`. `None`: nobody needs to be told.
-    pub(super) fn rank_in(&self, ranking: Option<(Arc<Ranking>, usize)>) {
+    /// place `slot`. `None`: nobody needs to be told. A weak reference, because a host may outlive
+    /// the view that the ranking belongs to.
+    pub(super) fn rank_in(&self, ranking: Option<(Weak<Ranking>, usize)>) {
         self.ranking.store(ranking.map(Arc::new));
     }
 
     fn load_changed(&self) {
-        if let Some(place) = self.ranking.load().as_deref() {
-            place.0.refresh(place.1);
+        if let Some((ranking, slot)) = self.ranking.load().as_deref()
+            && let Some(ranking) = ranking.upgrade()
+        {
+            ranking.refresh(*slot);
         }
     }
 }
@@ -131,7 +158,7 @@ impl Lease {
     /// Takes a place on the host, unless it is full.
     pub fn take(candidate: &Candidate) -> Option<Self> {
         let host = &candidate.host;
-        if !take_slot(&host.active, candidate.max_sessions) {
+        if !take_slot(&host.load.active, candidate.max_sessions) {
             host.counters.full.increment();
             return None;
         }
@@ -167,7 +194,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.host.active.fetch_sub(1, SeqCst);
+        self.host.load.active.fetch_sub(1, AcqRel);
         self.host.memory.session_removed();
         self.host.load_changed();
     }

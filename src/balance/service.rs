@@ -22,12 +22,14 @@ pub struct Service {
 impl Service {
     /// A service whose sessions look at `view`.
     pub fn new(name: Name, view: View) -> Self {
-        Self {
+        let service = Self {
             name,
             counters: ServiceCounters::default(),
             closing: Closing::default(),
             view: ArcSwap::from_pointee(view),
-        }
+        };
+        service.view.load().settle();
+        service
     }
 
     /// What holds for new sessions now: one atomic load.
@@ -45,7 +47,8 @@ impl Service {
         self.closing.is_asked(started)
     }
 
-    /// Replaces what holds for new sessions. Open ones notice nothing.
+    /// Replaces what holds for new sessions. Open ones notice nothing. Called by one thread at a
+    /// time: the last view to be stored must be the last to settle.
     pub fn show(&self, view: View) {
         let view = Arc::new(view);
         self.view.store(Arc::clone(&view));

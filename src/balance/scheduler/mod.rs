@@ -15,7 +15,20 @@ use std::{
 use super::host::Candidate;
 use crate::model::topology::{Scheduler as Kind, Sticky as StickyOptions};
 
+mod draw;
+mod first_available;
 mod latency;
+mod least_connections;
+mod least_latency;
+mod power_of_two;
+mod random;
+mod round_robin;
+mod source_hash;
+mod sticky;
+mod turns;
+mod weighted_random;
+mod weighted_round_robin;
+
 pub use latency::Latency;
 
 /// An algorithm, built for the hosts of one view.
@@ -50,8 +63,21 @@ pub struct Ask<'a> {
 }
 
 impl Ask<'_> {
-    fn excludes(&self, candidate: &Candidate) -> bool {
+    pub(super) fn excludes(&self, candidate: &Candidate) -> bool {
         !self.excluded.is_empty() && self.excluded.contains(&candidate.host.serial())
+    }
+
+    /// The indices of `hosts` from `start` on and round: as many as it takes to come past all
+    /// excluded hosts and `more`.
+    fn following(
+        &self,
+        hosts: &[Candidate],
+        start: usize,
+        more: usize,
+    ) -> impl Iterator<Item = usize> + use<> {
+        let n = hosts.len();
+        let steps = (self.excluded.len() + more + 1).min(n);
+        (start..start + steps).map(move |index| if index < n { index } else { index - n })
     }
 }
 
@@ -59,8 +85,10 @@ impl Ask<'_> {
 #[derive(Debug, Default)]
 pub struct Memory {
     sessions: AtomicU64,
-    /// Whose turn it is; what the number means is up to the scheduler.
+    /// Whose turn it is. What the number means is up to the scheduler, which takes any number
+    /// that another has left; it only grows.
     turn: AtomicU64,
+    sticky: sticky::Remembered,
 }
 
 impl Memory {
@@ -76,27 +104,51 @@ impl Memory {
     pub(super) fn session_removed(&self) {
         self.sessions.fetch_sub(1, Relaxed);
     }
+
+    /// The turn, and the next one is the turn from now on.
+    pub(super) fn tick(&self) -> u64 {
+        self.turn.fetch_add(1, Relaxed)
+    }
 }
 
 /// The scheduler of `kind`, for a view of `hosts` of the group that `memory` belongs to.
 pub fn build(
-    _kind: Kind,
-    _sticky: Option<StickyOptions>,
-    _hosts: &[Candidate],
+    kind: Kind,
+    sticky: Option<StickyOptions>,
+    hosts: &[Candidate],
     memory: &Arc<Memory>,
 ) -> Box<dyn Scheduler> {
-    Box::new(First(Arc::clone(memory)))
-}
-
-#[derive(Debug)]
-struct First(Arc<Memory>);
-
-impl Scheduler for First {
-    fn pick(&self, hosts: &[Candidate], ask: &Ask<'_>) -> Option<usize> {
-        let n = hosts.len();
-        let turn = self.0.turn.fetch_add(1, Relaxed) as usize;
-        (0..n)
-            .map(|i| (turn + i) % n)
-            .find(|i| !ask.excludes(&hosts[*i]))
+    let scheduler: Box<dyn Scheduler> = match kind {
+        Kind::Random => Box::new(random::Random),
+        Kind::RoundRobin => Box::new(round_robin::RoundRobin(Arc::clone(memory))),
+        Kind::WeightedRoundRobin => {
+            Box::new(weighted_round_robin::WeightedRoundRobin::new(hosts, memory))
+        }
+        Kind::WeightedRandom => Box::new(weighted_random::WeightedRandom::new(hosts)),
+        Kind::LeastConnections => Box::new(least_connections::LeastConnections::new(hosts, memory)),
+        Kind::PowerOfTwo => Box::new(power_of_two::PowerOfTwo::new(hosts)),
+        Kind::LeastLatency => Box::new(least_latency::LeastLatency::new(hosts)),
+        Kind::SourceHash { load_factor } => {
+            Box::new(source_hash::SourceHash::new(load_factor, hosts, memory))
+        }
+        Kind::FirstAvailable => Box::new(first_available::FirstAvailable::new(hosts, memory)),
+    };
+    match sticky {
+        Some(options) => Box::new(sticky::Sticky::new(options, scheduler, hosts, memory)),
+        None => scheduler,
     }
 }
+
+/// The loads of two hosts for their weights, as numbers that compare just as those do: a / v and
+/// b / w as a × w and b × v.
+fn loads(one: &Candidate, other: &Candidate) -> (u64, u64) {
+    (
+        u64::from(one.host.active()) * u64::from(other.weight),
+        u64::from(other.host.active()) * u64::from(one.weight),
+    )
+}
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

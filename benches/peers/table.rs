@@ -1,0 +1,218 @@
+//! Medians, ratios and tables that are aligned text and Markdown at once.
+//! It must not hide noise: the spread between rounds stands beside every figure it concerns.
+
+use crate::rounds::Figures;
+use std::fmt::Write as _;
+
+/// What the columns mean.
+pub(crate) const LEGEND: &str = "\
+Columns: CPU is the processor time (user and system, all processes and threads) that the contestant used for \
+each operation, in µs; for bulk, for each MB. ± is half the distance between its lowest and highest round. \
+Machine is the same for the whole machine, load and hosts \
+included, unrelated processes left out. Ratios are to `haproxy` / to the best peer \
+of the row (less is better). `direct` has no balancer in between and is no peer. Others is the share of the \
+machine that unrelated processes or a neighbour took meanwhile, in the worst round: above a few % the section \
+is not to be trusted.
+";
+
+/// All rounds of one kind of work.
+pub(crate) struct Section {
+    title: String,
+    bulk: bool,
+    rows: Vec<Row>,
+}
+
+struct Row {
+    name: String,
+    peer: bool,
+    rounds: Vec<Figures>,
+}
+
+impl Row {
+    fn sorted(&self, figure: fn(&Figures) -> f64) -> Vec<f64> {
+        let mut all: Vec<f64> = self.rounds.iter().map(figure).collect();
+        all.sort_by(f64::total_cmp);
+        all
+    }
+
+    fn median(&self, figure: fn(&Figures) -> f64) -> f64 {
+        let all = self.sorted(figure);
+        let middle = all.len() / 2;
+        if all.len() % 2 == 1 {
+            all[middle]
+        } else {
+            f64::midpoint(all[middle - 1], all[middle])
+        }
+    }
+
+    /// Half the distance between the extremes, as a share of the median.
+    fn spread(&self, figure: fn(&Figures) -> f64) -> String {
+        match self.sorted(figure).as_slice() {
+            [low, .., high] if self.median(figure) > 0.0 => {
+                format!("{:.0} %", (high - low) / 2.0 / self.median(figure) * 100.0)
+            }
+            _ => "-".to_owned(),
+        }
+    }
+}
+
+impl Section {
+    pub(crate) fn new(title: &str, bulk: bool) -> Self {
+        Self {
+            title: title.to_owned(),
+            bulk,
+            rows: Vec::new(),
+        }
+    }
+
+    pub(crate) fn add(&mut self, name: &str, peer: bool, figures: Figures) {
+        if let Some(row) = self.rows.iter_mut().find(|row| row.name == name) {
+            row.rounds.push(figures);
+        } else {
+            self.rows.push(Row {
+                name: name.to_owned(),
+                peer,
+                rounds: vec![figures],
+            });
+        }
+    }
+
+    /// The ratios of one row's figure to HAProxy's and to the best peer's.
+    fn ratios(&self, row: &Row, figure: fn(&Figures) -> f64) -> String {
+        let peers = self
+            .rows
+            .iter()
+            .map(|r| (r.name.as_str(), r.peer, r.median(figure)));
+        ratios(row.median(figure), peers)
+    }
+
+    /// As a table under its title.
+    pub(crate) fn render(&self) -> String {
+        let unit = if self.bulk { "MB" } else { "ops" };
+        let rate = format!("{unit}/s");
+        let mut columns = vec!["contestant", &rate];
+        if !self.bulk {
+            columns.extend(["p50 µs", "p99 µs", "ratios"]);
+        }
+        columns.extend([
+            "CPU µs",
+            "±",
+            "ratios",
+            "machine µs",
+            "±",
+            "ratios",
+            "failed",
+            "others",
+        ]);
+        let mut rows = vec![
+            columns
+                .into_iter()
+                .map(str::to_owned)
+                .collect::<Vec<String>>(),
+        ];
+        for row in &self.rows {
+            let mut cells = vec![row.name.clone(), format!("{:.0}", row.median(|f| f.rate))];
+            if !self.bulk {
+                cells.push(format!("{:.0}", row.median(|f| f.p50)));
+                cells.push(format!("{:.0}", row.median(|f| f.p99)));
+                cells.push(self.ratios(row, |f| f.p99));
+            }
+            for figure in [|f: &Figures| f.cpu, |f: &Figures| f.machine] {
+                cells.push(format!("{:.1}", row.median(figure)));
+                cells.push(row.spread(figure));
+                cells.push(self.ratios(row, figure));
+            }
+            cells.push(row.rounds.iter().map(|f| f.failed).sum::<u64>().to_string());
+            let others = row.rounds.iter().map(|f| f.others).fold(0.0, f64::max);
+            cells.push(format!("{:.1} %", others * 100.0));
+            rows.push(cells);
+        }
+        aligned(&self.title, &rows)
+    }
+}
+
+/// One contestant's idle sessions.
+pub(crate) struct Idle {
+    pub(crate) name: String,
+    pub(crate) peer: bool,
+    /// Bytes for each session.
+    pub(crate) each: f64,
+    /// Bytes in all.
+    pub(crate) total: u64,
+}
+
+/// The table of idle sessions.
+pub(crate) fn idle(sessions: usize, all: &[Idle]) -> String {
+    let head = ["contestant", "bytes/session", "ratios", "MiB in all"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for one in all {
+        // One that has its memory from the start (a static table) would make every ratio meaningless.
+        let peers = all
+            .iter()
+            .map(|i| (i.name.as_str(), i.peer && i.each >= 64.0, i.each));
+        rows.push(vec![
+            one.name.clone(),
+            format!("{:.0}", one.each),
+            ratios(one.each, peers),
+            format!("{:.1}", one.total as f64 / 1_048_576.0),
+        ]);
+    }
+    aligned(
+        &format!("idle, {sessions} sessions after one message each (RSS)"),
+        &rows,
+    )
+}
+
+fn ratios<'a>(value: f64, peers: impl Iterator<Item = (&'a str, bool, f64)>) -> String {
+    let (mut haproxy, mut best) = (f64::NAN, f64::NAN);
+    for (name, _, other) in peers.filter(|(_, peer, _)| *peer) {
+        best = best.min(other);
+        if name == "haproxy" {
+            haproxy = other;
+        }
+    }
+    let show = |base: f64| {
+        let ratio = value / base;
+        if ratio.is_finite() && value > 0.0 {
+            format!("{ratio:.2}")
+        } else {
+            "-".to_owned()
+        }
+    };
+    format!("{} / {}", show(haproxy), show(best))
+}
+
+/// A Markdown table, padded so that it reads well as plain text; the first row is its head.
+fn aligned(title: &str, rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = format!("\n## {title}\n\n");
+    for (index, row) in rows.iter().enumerate() {
+        for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            // Writing to a string does not fail.
+            let _ = match column {
+                0 => write!(text, "| {cell:<width$} |"),
+                _ => write!(text, " {cell:>width$} |"),
+            };
+        }
+        text.push('\n');
+        if index == 0 {
+            for (column, width) in widths.iter().enumerate() {
+                let line = "-".repeat(*width);
+                let _ = match column {
+                    0 => write!(text, "|:{line}-|"),
+                    _ => write!(text, "-{line}:|"),
+                };
+            }
+            text.push('\n');
+        }
+    }
+    text
+}
