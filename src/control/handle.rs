@@ -1,0 +1,133 @@
+//! The handle on the control task: what a door holds, and all it needs.
+//! It must not decide anything; it passes on and waits.
+
+use serde_json::Value;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use super::{answer::Answer, record::Recorded};
+use crate::model::{
+    command::Request,
+    error::{Code, CommandError},
+    event::Event,
+    principal::Principal,
+};
+
+/// Commands that may wait for the control task; more are `unavailable`.
+pub(super) const WAITING: usize = 256;
+/// Events that a subscriber may lag behind; past that it reads from the journal again.
+pub(super) const LAG: usize = 1024;
+
+/// What the control task is asked.
+#[derive(Debug)]
+pub(super) enum Message {
+    Execute {
+        principal: Box<Principal>,
+        request: Box<Request>,
+        id: String,
+        reply: oneshot::Sender<Answer>,
+    },
+    Record {
+        events: Vec<Event>,
+        reply: oneshot::Sender<Result<(), CommandError>>,
+    },
+    Keep {
+        key: String,
+        value: Option<Value>,
+        reply: oneshot::Sender<Result<(), CommandError>>,
+    },
+    Events {
+        since: u64,
+        limit: usize,
+        reply: oneshot::Sender<Result<Vec<Recorded>, CommandError>>,
+    },
+}
+
+/// A handle on a running node. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Control {
+    pub(super) messages: mpsc::Sender<Message>,
+    pub(super) published: broadcast::Sender<Recorded>,
+    pub(super) epoch: std::sync::Arc<str>,
+    pub(super) node: crate::model::name::Name,
+}
+
+impl Control {
+    /// Has `principal`'s request carried out, and answers when it is durable and in effect. `id`
+    /// goes into the answer.
+    ///
+    /// Not cancel safe in one way only: a command that was handed over is carried out, whether
+    /// or not anybody still waits for its answer.
+    pub async fn execute(&self, principal: Principal, request: Request, id: String) -> Answer {
+        let unavailable = Answer::refused(id.clone(), 0, busy());
+        let (principal, request) = (Box::new(principal), Box::new(request));
+        let message = |reply| Message::Execute {
+            principal,
+            request,
+            id,
+            reply,
+        };
+        self.ask(message).await.unwrap_or(unavailable)
+    }
+
+    /// Records events that no command caused (log-ins), and publishes them.
+    ///
+    /// # Errors
+    /// `unavailable` when the journal cannot take them.
+    pub async fn record(&self, events: Vec<Event>) -> Result<(), CommandError> {
+        self.ask(|reply| Message::Record { events, reply })
+            .await
+            .unwrap_or_else(|| Err(busy()))
+    }
+
+    /// Keeps `value` under `key`, durably; `None` forgets it.
+    ///
+    /// # Errors
+    /// `unavailable` when the journal cannot take it.
+    pub async fn keep(&self, key: String, value: Option<Value>) -> Result<(), CommandError> {
+        self.ask(|reply| Message::Keep { key, value, reply })
+            .await
+            .unwrap_or_else(|| Err(busy()))
+    }
+
+    /// Events after the sequence number `since`, oldest first.
+    ///
+    /// # Errors
+    /// `unavailable` when the journal cannot be read.
+    pub async fn events(&self, since: u64, limit: usize) -> Result<Vec<Recorded>, CommandError> {
+        self.ask(|reply| Message::Events {
+            since,
+            limit,
+            reply,
+        })
+        .await
+        .unwrap_or_else(|| Err(busy()))
+    }
+
+    /// Events from now on, as they come into effect.
+    pub fn subscribe(&self) -> broadcast::Receiver<Recorded> {
+        self.published.subscribe()
+    }
+
+    /// The name of the node.
+    pub fn node(&self) -> &crate::model::name::Name {
+        &self.node
+    }
+
+    /// The identity of the node's journal.
+    pub fn epoch(&self) -> &str {
+        &self.epoch
+    }
+
+    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.messages.try_send(message(reply)).ok()?;
+        answer.await.ok()
+    }
+}
+
+fn busy() -> CommandError {
+    CommandError::new(
+        Code::Unavailable,
+        "the node is stopping, or too many commands wait",
+    )
+}

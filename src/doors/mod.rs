@@ -1,0 +1,2 @@
+//! Doors: bytes into commands, answers into bytes.
+//! They must not decide anything.
