@@ -33,7 +33,7 @@ pub(super) fn with_buffer<R>(work: impl FnOnce(&mut [u8]) -> R) -> R {
 pub(super) struct Flow {
     /// Bytes that were read and that the sink had no room for: at most one buffer.
     stash: Option<Stash>,
-    pipe: Option<Pipe>,
+    pipe: Option<Box<Pipe>>,
     /// Bulk data is coming: it goes through a pipe whenever there is some.
     bulk: bool,
     /// Bytes passed on since somebody last asked.

@@ -187,14 +187,15 @@ impl Socket {
         let _ = sockopt::set_tcp_nodelay(&self.0, true);
     }
 
-    /// Breaks the connection, so that the peer cannot take it for finished.
-    pub(super) fn reset(self) {
-        reset(self.0.into_inner());
+    /// Has the connection broken when this is dropped, so that the peer cannot take it for
+    /// finished.
+    pub(super) fn reset(&self) {
+        reset(&self.0);
     }
 }
 
-/// Breaks a connection: its peer sees a reset.
-pub(super) fn reset(fd: OwnedFd) {
+/// Has a connection broken when `fd` is closed: its peer sees a reset.
+pub(super) fn reset(fd: impl AsFd) {
     // Where it fails, the connection ends with a FIN instead: there is no other way left.
     let _ = sockopt::set_socket_linger(&fd, Some(Duration::ZERO));
 }
