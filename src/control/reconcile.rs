@@ -282,7 +282,9 @@ impl Runtime {
             }
             wanted
         });
-        self.retired.retain(|service| service.counters.active() > 0);
+        // Sessions hold on to their service, and so does who still accepts for it.
+        self.retired
+            .retain(|service| Arc::strong_count(service) > 1);
     }
 
     /// The addresses that `service` listens on, as bound, in the order of the topology.
