@@ -11,7 +11,8 @@ pub mod child;
 
 use std::{
     io::ErrorKind,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
+    sync::atomic::{AtomicU8, Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
@@ -122,13 +123,14 @@ impl Blackhole {
     }
 }
 
-/// An address at which nobody listens.
+/// An address at which nobody listens: on an IP of its own, of which the system gives no port to
+/// anybody else meanwhile.
 pub async fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap()
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let [low, high, ..] = std::process::id().to_le_bytes();
+    let ip = Ipv4Addr::new(127, 1 + high % 254, low, NEXT.fetch_add(1, Relaxed));
+    let listener = TcpListener::bind((ip, 0)).await.unwrap();
+    listener.local_addr().unwrap()
 }
 
 /// A balancer of the service `web` on port 0 with one group `blue`, hosts `w1`, `w2` … at
