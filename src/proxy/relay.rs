@@ -90,7 +90,8 @@ impl Relay<'_> {
         .await;
         match ended {
             Some(ending) => ending,
-            None => self.run_half_closed(lane, asked_to_end).await,
+            // Apart, so that sessions that are not half-closed need no room for it.
+            None => Box::pin(self.run_half_closed(lane, asked_to_end)).await,
         }
     }
 
