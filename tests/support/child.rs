@@ -118,9 +118,10 @@ fn answer(answers: &mut impl BufRead) -> String {
 /// Makes room for as many descriptors as the system allows, at most `most`.
 pub fn allow_descriptors(most: u64) -> u64 {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    let current = Some(maximum.map_or(most, |maximum| maximum.min(most)));
+    let allowed = maximum.map_or(most, |maximum| maximum.min(most));
+    let current = Some(allowed);
     setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
-    current.unwrap()
+    allowed
 }
 
 /// What the process does: nothing, unless a [`Process`] has started it.
