@@ -84,11 +84,6 @@ impl Pipe {
         self.held
     }
 
-    /// How many bytes it can hold.
-    pub(super) fn size(&self) -> usize {
-        self.size
-    }
-
     /// Moves what is in the socket into this pipe, which is empty.
     ///
     /// # Errors
