@@ -44,15 +44,19 @@ pub struct PrepareError {
     pub source: io::Error,
 }
 
-/// Who accepts where. A port that the system chooses belongs to the service that asked for it;
-/// any other is the same socket, whoever's it is next.
-type Key = (Address, Option<Name>);
+/// Who accepts where. A port that the system chooses belongs to the service that asked for it, and
+/// a service may ask for several; any other is the same socket, whoever's it is next.
+type Key = (Address, Option<(Name, usize)>);
 
-fn key(service: &Name, address: Address) -> Key {
-    (
-        address,
-        (address.socket().port() == 0).then(|| service.clone()),
-    )
+/// The keys of the addresses of `service`, in their order.
+fn keys(service: &topology::Service) -> impl Iterator<Item = Key> {
+    let listen = &service.listen;
+    listen.iter().enumerate().map(|(index, &address)| {
+        let earlier = || listen[..index].iter().filter(|other| **other == address);
+        let chosen = address.socket().port() == 0;
+        let owner = chosen.then(|| (service.name.clone(), earlier().count()));
+        (address, owner)
+    })
 }
 
 /// What runs.
@@ -117,13 +121,13 @@ impl Runtime {
         let mut bound = HashMap::new();
         let mut accepting = Vec::new();
         for service in &next.services {
-            for &address in &service.listen {
+            for key in keys(service) {
+                let address = key.0;
                 let refused = |source| PrepareError {
                     service: service.name.clone(),
                     address,
                     source,
                 };
-                let key = key(&service.name, address);
                 let listener = match self.listening.get(&key) {
                     Some(listening) if listening.service == service.name => continue,
                     Some(listening) => &listening.listener,
@@ -212,10 +216,10 @@ impl Runtime {
     }
 
     fn drop_unwanted(&mut self, next: &Topology) {
-        self.listening.retain(|(address, _), listening| {
+        self.listening.retain(|key, listening| {
             let wanted = next
                 .service(&listening.service)
-                .is_some_and(|service| service.listen.contains(address));
+                .is_some_and(|service| keys(service).any(|wanted| wanted == *key));
             if !wanted {
                 listening.stop.cancel();
             }
@@ -229,15 +233,14 @@ impl Runtime {
             }
             wanted
         });
-        self.retired.retain(|service| service.counters.active() > 0);
+        // Sessions hold on to their service, and so does who still accepts for it.
+        self.retired
+            .retain(|service| Arc::strong_count(service) > 1);
     }
 
     /// The addresses that `service` listens on, as bound, in the order of the topology.
     pub fn bound(&self, service: &topology::Service) -> Vec<std::net::SocketAddr> {
-        let listening = service
-            .listen
-            .iter()
-            .filter_map(|address| self.listening.get(&key(&service.name, *address)));
+        let listening = keys(service).filter_map(|key| self.listening.get(&key));
         listening
             .map(|listening| listening.listener.address())
             .collect()

@@ -33,7 +33,7 @@ pub(super) fn with_buffer<R>(work: impl FnOnce(&mut [u8]) -> R) -> R {
 pub(super) struct Flow {
     /// Bytes that were read and that the sink had no room for: at most one buffer.
     stash: Option<Stash>,
-    pipe: Option<Pipe>,
+    pipe: Option<Box<Pipe>>,
     /// Bulk data is coming: it goes through a pipe whenever there is some.
     bulk: bool,
     /// Bytes passed on since somebody last asked.
@@ -214,8 +214,9 @@ impl Flow {
         let Some(pipe) = &mut self.pipe else {
             return Poll::Ready(Ok(0));
         };
-        let room = pipe.size();
-        let read = source.poll_read(cx, room, |fd| pipe.fill(fd));
+        // A pipe has so many places, and a packet takes up one, however small it is: a full pipe
+        // is not told from an empty socket by how much was moved.
+        let read = source.poll_read(cx, None, |fd| pipe.fill(fd));
         let bytes = match &read {
             Poll::Ready(Ok(read)) => read.bytes,
             Poll::Ready(Err(_)) | Poll::Pending => 0,

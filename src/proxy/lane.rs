@@ -1,7 +1,10 @@
 //! What the sessions of one data thread share: the clock and the bell that calls them.
 //! It must not hold anything of a single session.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicU64, Ordering::SeqCst},
+    time::{Duration, Instant},
+};
 
 use tokio::{runtime::Handle, sync::Notify};
 
@@ -11,6 +14,7 @@ pub struct Lane {
     runtime: Handle,
     epoch: Instant,
     bell: Notify,
+    rings: AtomicU64,
     access_log: bool,
 }
 
@@ -22,6 +26,7 @@ impl Lane {
             runtime,
             epoch,
             bell: Notify::new(),
+            rings: AtomicU64::new(0),
             access_log,
         }
     }
@@ -43,7 +48,13 @@ impl Lane {
 
     /// Has every session look whether it was asked to end.
     pub fn ring(&self) {
+        self.rings.fetch_add(1, SeqCst);
         self.bell.notify_waiters();
+    }
+
+    /// How often the bell has rung: whoever sees a new number has a ring to answer.
+    pub(super) fn rings(&self) -> u64 {
+        self.rings.load(SeqCst)
     }
 
     pub(super) fn bell(&self) -> &Notify {

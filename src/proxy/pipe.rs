@@ -23,7 +23,7 @@ const KEPT: usize = 16;
 static PIPES: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    static POOL: RefCell<Vec<Pipe>> = const { RefCell::new(Vec::new()) };
+    static POOL: RefCell<Vec<Box<Pipe>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A pipe and how many bytes are in it.
@@ -37,18 +37,18 @@ pub(super) struct Pipe {
 
 impl Pipe {
     /// An empty pipe, unless there are as many as may be, or the kernel has none that is worth it.
-    pub(super) fn take() -> Option<Self> {
+    pub(super) fn take() -> Option<Box<Self>> {
         POOL.with_borrow_mut(Vec::pop).or_else(Self::create)
     }
 
-    fn create() -> Option<Self> {
+    fn create() -> Option<Box<Self>> {
         let counted = PIPES.fetch_update(Relaxed, Relaxed, |n| (n < MOST).then_some(n + 1));
         counted.ok()?;
         let pipe = Self::open();
         if pipe.is_none() {
             PIPES.fetch_sub(1, Relaxed);
         }
-        pipe
+        pipe.map(Box::new)
     }
 
     fn open() -> Option<Self> {
@@ -69,7 +69,7 @@ impl Pipe {
     }
 
     /// Gives the pipe back for others to use; one that holds bytes is closed instead.
-    pub(super) fn give_back(self) {
+    pub(super) fn give_back(self: Box<Self>) {
         POOL.with_borrow_mut(|pool| {
             if self.held == 0 && pool.len() < KEPT {
                 pool.push(self);
@@ -82,11 +82,6 @@ impl Pipe {
     /// How many bytes are in it.
     pub(super) fn held(&self) -> usize {
         self.held
-    }
-
-    /// How many bytes it can hold.
-    pub(super) fn size(&self) -> usize {
-        self.size
     }
 
     /// Moves what is in the socket into this pipe, which is empty.

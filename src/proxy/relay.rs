@@ -23,10 +23,7 @@ use crate::balance::{counters::Bytes, view::Timeouts};
 pub(super) struct Relay<'a> {
     pub(super) client: &'a Socket,
     pub(super) host: &'a Socket,
-    /// From client to host.
-    pub(super) up: Flow,
-    /// From host to client.
-    pub(super) down: Flow,
+    pub(super) flows: &'a mut Flows,
     pub(super) clock: Clock,
     /// What is counted: of the host, and of the service.
     pub(super) meters: [&'a Bytes; 2],
@@ -34,29 +31,51 @@ pub(super) struct Relay<'a> {
     pub(super) bytes: (u64, u64),
 }
 
+/// Both directions.
+#[derive(Debug)]
+pub(super) struct Flows {
+    /// From client to host.
+    pub(super) up: Flow,
+    /// From host to client.
+    pub(super) down: Flow,
+}
+
 /// When a session has lasted or slept too long.
 pub(super) struct Clock {
-    pub(super) timeouts: Timeouts,
-    pub(super) started: Instant,
-    pub(super) last_byte: Instant,
+    timeouts: [Option<Duration>; 3],
+    started: Instant,
+    last_byte: Instant,
 }
 
 impl Clock {
-    /// When the session is over, and why, if no byte comes until then.
-    fn deadline(&self, half_closed: bool) -> Option<(Instant, Timeout)> {
+    /// A clock for a session that was accepted at `started`, and has just been connected.
+    pub(super) fn new(timeouts: &Timeouts, started: Instant) -> Self {
         let Timeouts {
             idle,
-            half_closed: half,
+            half_closed,
             lifetime,
             connect: _,
-        } = self.timeouts;
+        } = *timeouts;
+        Self {
+            timeouts: [idle, half_closed, lifetime],
+            started,
+            last_byte: Instant::now(),
+        }
+    }
+
+    /// When the session is over, and why, if no byte comes until then.
+    fn deadline(&self, half_closed: bool) -> Option<(Instant, Timeout)> {
+        let [idle, half, lifetime] = self.timeouts;
         let from = |start: Instant, length: Option<Duration>, what| {
             length.and_then(|length| Some((start.checked_add(length)?, what)))
         };
-        let half = if half_closed { half } else { None };
         [
             from(self.last_byte, idle, Timeout::Idle),
-            from(self.last_byte, half, Timeout::HalfClosed),
+            from(
+                self.last_byte,
+                half.filter(|_| half_closed),
+                Timeout::HalfClosed,
+            ),
             from(self.started, lifetime, Timeout::Lifetime),
         ]
         .into_iter()
@@ -65,109 +84,116 @@ impl Clock {
     }
 }
 
+/// Wakes a session when its time may be over.
+struct Alarm<'a> {
+    sleep: Pin<&'a mut Option<Sleep>>,
+    at: Option<Instant>,
+}
+
 impl Relay<'_> {
     /// Carries the bytes until the session ends. `asked_to_end` is looked at whenever the lane's
     /// bell rings.
     pub(super) async fn run(&mut self, lane: &Lane, asked_to_end: impl Fn() -> bool) -> Ending {
-        // Made before the first look, so that no ring goes unheard.
-        let mut bell = pin!(lane.bell().notified());
-        let mut alarm = pin!(None);
-        if asked_to_end() {
-            return Ending::Closed;
+        if let Some(ending) = self.carry(lane, &asked_to_end, None).await {
+            return ending;
         }
-        let ended = std::future::poll_fn(|cx| {
-            while bell.as_mut().poll(cx).is_ready() {
-                bell.set(lane.bell().notified());
-                if asked_to_end() {
-                    return Poll::Ready(Some(Ending::Closed));
-                }
-            }
-            match self.poll(cx, alarm.as_mut()) {
-                Poll::Pending if self.half_closed().is_some() => Poll::Ready(None),
-                polled => polled.map(Some),
-            }
-        })
-        .await;
-        match ended {
-            Some(ending) => ending,
-            None => self.run_half_closed(lane, asked_to_end).await,
-        }
-    }
-
-    /// Goes on after one side has finished. That side can no longer be read, so a reset by it
-    /// is watched for apart.
-    async fn run_half_closed(&mut self, lane: &Lane, asked_to_end: impl Fn() -> bool) -> Ending {
+        // The side that has finished can no longer be read, so a reset by it is watched for apart.
         let (side, socket) = match self.half_closed() {
             Some(Side::Host) => (Side::Host, self.host),
             Some(Side::Client) | None => (Side::Client, self.client),
         };
-        let mut broken = pin!(socket.broken());
+        let broken = pin!(async move { Ending::Broken(side, socket.broken().await) });
+        // A side finishes once: this carries on to the end.
+        self.carry(lane, &asked_to_end, Some(broken))
+            .await
+            .unwrap_or(Ending::Finished)
+    }
+
+    /// Carries bytes until the session ends, by `ended` at the latest; `None` when one side has
+    /// finished and the other has not.
+    async fn carry(
+        &mut self,
+        lane: &Lane,
+        asked_to_end: &impl Fn() -> bool,
+        mut ended: Option<Pin<&mut (dyn Future<Output = Ending> + Send)>>,
+    ) -> Option<Ending> {
+        // Made before the first look, so that no ring goes unheard.
         let mut bell = pin!(lane.bell().notified());
-        let mut alarm = pin!(None);
-        if asked_to_end() {
-            return Ending::Closed;
-        }
+        let mut heard = None;
+        let sleep = pin!(None);
+        let at = self
+            .clock
+            .deadline(self.half_closed().is_some())
+            .map(|(at, _)| at);
+        let mut alarm = Alarm { sleep, at };
+        let before = self.half_closed();
         std::future::poll_fn(|cx| {
-            while bell.as_mut().poll(cx).is_ready() {
-                bell.set(lane.bell().notified());
+            // What is polled here costs every message: the bell and the alarm are not asked
+            // again while bytes flow, unless they have something to say.
+            if heard != Some(lane.rings()) {
+                heard = Some(lane.rings());
+                while bell.as_mut().poll(cx).is_ready() {
+                    bell.set(lane.bell().notified());
+                }
                 if asked_to_end() {
-                    return Poll::Ready(Ending::Closed);
+                    return Poll::Ready(Some(Ending::Closed));
                 }
             }
-            if let Poll::Ready(ending) = self.poll(cx, alarm.as_mut()) {
-                return Poll::Ready(ending);
+            let ending = self.poll_flows(cx);
+            let moved = self.count();
+            if let Some(ending) = ending {
+                return Poll::Ready(Some(ending));
             }
-            broken
-                .as_mut()
-                .poll(cx)
-                .map(|error| Ending::Broken(side, error))
+            if self.half_closed() != before {
+                return Poll::Ready(None);
+            }
+            if let Some(ended) = &mut ended
+                && let Poll::Ready(ending) = ended.as_mut().poll(cx)
+            {
+                return Poll::Ready(Some(ending));
+            }
+            if moved {
+                self.clock.last_byte = Instant::now();
+            }
+            self.poll_clock(cx, &mut alarm, moved).map(Some)
         })
         .await
     }
 
     /// The side that has finished sending, where just one has.
     fn half_closed(&self) -> Option<Side> {
-        match (self.up.is_done(), self.down.is_done()) {
+        match (self.flows.up.is_done(), self.flows.down.is_done()) {
             (true, false) => Some(Side::Client),
             (false, true) => Some(Side::Host),
             (true, true) | (false, false) => None,
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, alarm: Pin<&mut Option<Sleep>>) -> Poll<Ending> {
-        let ending = self.poll_flows(cx);
-        if self.count() {
-            self.clock.last_byte = Instant::now();
-        }
-        match ending {
-            Some(ending) => Poll::Ready(ending),
-            None => self.poll_clock(cx, alarm),
-        }
-    }
-
     fn poll_flows(&mut self, cx: &mut Context<'_>) -> Option<Ending> {
-        if !self.down.is_done() {
+        if !self.flows.down.is_done() {
             let polled = self
+                .flows
                 .down
-                .poll(cx, self.host, self.client, self.up.is_done());
+                .poll(cx, self.host, self.client, self.flows.up.is_done());
             if let Poll::Ready(Err(fault)) = polled {
                 return Some(broken(fault, Side::Host, Side::Client));
             }
         }
-        if !self.up.is_done() {
+        if !self.flows.up.is_done() {
             let polled = self
+                .flows
                 .up
-                .poll(cx, self.client, self.host, self.down.is_done());
+                .poll(cx, self.client, self.host, self.flows.down.is_done());
             if let Poll::Ready(Err(fault)) = polled {
                 return Some(broken(fault, Side::Client, Side::Host));
             }
         }
-        (self.up.is_done() && self.down.is_done()).then_some(Ending::Finished)
+        (self.flows.up.is_done() && self.flows.down.is_done()).then_some(Ending::Finished)
     }
 
     /// Adds what has moved to the counters; says whether anything has.
     fn count(&mut self) -> bool {
-        let (up, down) = (self.up.take_moved(), self.down.take_moved());
+        let (up, down) = (self.flows.up.take_moved(), self.flows.down.take_moved());
         for meter in self.meters {
             if up > 0 {
                 meter.to_host.add(up);
@@ -183,27 +209,47 @@ impl Relay<'_> {
 
     /// Ready when time has run out. The alarm is not moved at every byte, which would cost each
     /// message a timer: when it goes off too early, it is set again.
-    fn poll_clock(&self, cx: &mut Context<'_>, mut alarm: Pin<&mut Option<Sleep>>) -> Poll<Ending> {
-        let half_closed = self.half_closed().is_some();
-        if alarm.is_none() {
-            let Some((at, _)) = self.clock.deadline(half_closed) else {
-                return Poll::Pending;
-            };
-            alarm.set(Some(sleep_until(at.into())));
+    fn poll_clock(&self, cx: &mut Context<'_>, alarm: &mut Alarm<'_>, moved: bool) -> Poll<Ending> {
+        let Some(at) = alarm.at else {
+            return Poll::Pending;
+        };
+        if moved && alarm.is_set() && self.clock.last_byte < at {
+            return Poll::Pending;
         }
-        while let Some(mut sleep) = alarm.as_mut().as_pin_mut() {
-            if sleep.as_mut().poll(cx).is_pending() {
-                break;
-            }
-            match self.clock.deadline(half_closed) {
+        while alarm.poll(cx).is_ready() {
+            match self.clock.deadline(self.half_closed().is_some()) {
                 Some((at, what)) if at <= Instant::now() => {
                     return Poll::Ready(Ending::TimedOut(what));
                 }
-                Some((at, _)) => sleep.reset(at.into()),
+                Some((at, _)) => alarm.set(at),
                 None => break,
             }
         }
         Poll::Pending
+    }
+}
+
+impl Alarm<'_> {
+    fn is_set(&self) -> bool {
+        self.sleep.is_some()
+    }
+
+    fn set(&mut self, at: Instant) {
+        self.at = Some(at);
+        if let Some(sleep) = self.sleep.as_mut().as_pin_mut() {
+            sleep.reset(at.into());
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(at) = self.at else {
+            return Poll::Pending;
+        };
+        if self.sleep.is_none() {
+            self.sleep.set(Some(sleep_until(at.into())));
+        }
+        let sleep = self.sleep.as_mut().as_pin_mut();
+        sleep.map_or(Poll::Pending, |sleep| sleep.poll(cx))
     }
 }
 

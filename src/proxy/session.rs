@@ -15,7 +15,7 @@ use super::{
     ending::{Ending, Side},
     flow::{self, Flow},
     lane::Lane,
-    relay::{Clock, Relay},
+    relay::{Clock, Flows, Relay},
     socket::{Socket, reset},
 };
 use crate::balance::{Lease, NoHost, counters::Counter, service::Entry};
@@ -56,13 +56,35 @@ impl Session {
             Ok(client) => client,
             Err(error) => return self.refuse(&Refusal::Resources(error)),
         };
-        let mut up = Flow::hurrying();
-        match self.find_host(&client, &mut up).await {
-            Ok(connected) => self.serve(client, connected, up).await,
+        let mut flows = Flows {
+            up: Flow::hurrying(),
+            down: Flow::default(),
+        };
+        let connected = match self.find_host(&client, &mut flows.up).await {
+            Ok(connected) => connected,
             Err(refusal) => {
                 self.refuse(&refusal);
+                return client.reset();
+            }
+        };
+        let (ending, bytes) = self.serve(&client, &connected, &mut flows).await;
+        match &ending {
+            Ending::Finished => {}
+            Ending::Broken(Side::Client, _) => connected.host.reset(),
+            Ending::Broken(Side::Host, _) => client.reset(),
+            Ending::TimedOut(_) | Ending::Closed => {
+                connected.host.reset();
                 client.reset();
             }
+        }
+        connected
+            .lease
+            .host()
+            .counters
+            .session_time
+            .record(self.started.elapsed());
+        if self.lane.access_log() {
+            self.log(&connected.lease, connected.connect_time, bytes, &ending);
         }
     }
 
@@ -117,48 +139,26 @@ impl Session {
         })
     }
 
-    async fn serve(&self, client: Socket, connected: Connected, up: Flow) {
-        let Connected {
-            lease,
-            host,
-            connect_time,
-        } = connected;
+    /// Carries the bytes; returns how it ended, and how many went to the host and to the client.
+    async fn serve(
+        &self,
+        client: &Socket,
+        connected: &Connected,
+        flows: &mut Flows,
+    ) -> (Ending, (u64, u64)) {
         let service = self.entry.service();
-        let timeouts = service.view().timeouts;
+        let host = connected.lease.host();
         let mut relay = Relay {
-            client: &client,
-            host: &host,
-            up,
-            down: Flow::default(),
-            clock: Clock {
-                timeouts,
-                started: self.started,
-                last_byte: Instant::now(),
-            },
-            meters: [&lease.host().counters.bytes, &service.counters.bytes],
+            client,
+            host: &connected.host,
+            flows,
+            clock: Clock::new(&service.view().timeouts, self.started),
+            meters: [&host.counters.bytes, &service.counters.bytes],
             bytes: (0, 0),
         };
         let started = self.lane.millis(self.started);
-        let asked = || lease.host().is_closing(started) || service.is_closing(started);
-        let ending = relay.run(&self.lane, asked).await;
-        let bytes = relay.bytes;
-        match &ending {
-            Ending::Finished => {}
-            Ending::Broken(Side::Client, _) => host.reset(),
-            Ending::Broken(Side::Host, _) => client.reset(),
-            Ending::TimedOut(_) | Ending::Closed => {
-                host.reset();
-                client.reset();
-            }
-        }
-        lease
-            .host()
-            .counters
-            .session_time
-            .record(self.started.elapsed());
-        if self.lane.access_log() {
-            self.log(&lease, connect_time, bytes, &ending);
-        }
+        let asked = || host.is_closing(started) || service.is_closing(started);
+        (relay.run(&self.lane, asked).await, relay.bytes)
     }
 
     fn log(&self, lease: &Lease, connect_time: Duration, bytes: (u64, u64), ending: &Ending) {
@@ -252,5 +252,5 @@ fn is_ours(error: &io::Error) -> bool {
 
 /// Resets a connection for which there is no place.
 pub(super) fn turn_away(client: OwnedFd) {
-    reset(client);
+    reset(&client);
 }

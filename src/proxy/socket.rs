@@ -94,16 +94,17 @@ impl Socket {
         buffer: &mut [u8],
     ) -> Poll<io::Result<Read>> {
         let room = buffer.len();
-        self.poll_read(cx, room, |fd| {
+        self.poll_read(cx, Some(room), |fd| {
             Ok(recv(fd, &mut *buffer, RecvFlags::empty())?.0)
         })
     }
 
-    /// Moves up to `room` bytes out of the socket by `call`, which a short count empties.
+    /// Moves bytes out of the socket by `call`. `room` is how many it has place for; `None` where
+    /// it may take less than that and yet leave some.
     pub(super) fn poll_read(
         &self,
         cx: &mut Context<'_>,
-        room: usize,
+        room: Option<usize>,
         mut call: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<Read>> {
         loop {
@@ -113,7 +114,7 @@ impl Socket {
                 Ok(Ok(bytes)) => {
                     // A short count means that the socket is empty: the call that would say so
                     // is saved. What has closed stays ready; tokio never clears that.
-                    if bytes > 0 && bytes < room {
+                    if bytes > 0 && room.is_some_and(|room| bytes < room) {
                         guard.clear_ready();
                     }
                     return Poll::Ready(Ok(Read { bytes, last }));
@@ -187,14 +188,15 @@ impl Socket {
         let _ = sockopt::set_tcp_nodelay(&self.0, true);
     }
 
-    /// Breaks the connection, so that the peer cannot take it for finished.
-    pub(super) fn reset(self) {
-        reset(self.0.into_inner());
+    /// Has the connection broken when this is dropped, so that the peer cannot take it for
+    /// finished.
+    pub(super) fn reset(&self) {
+        reset(&self.0);
     }
 }
 
-/// Breaks a connection: its peer sees a reset.
-pub(super) fn reset(fd: OwnedFd) {
+/// Has a connection broken when `fd` is closed: its peer sees a reset.
+pub(super) fn reset(fd: impl AsFd) {
     // Where it fails, the connection ends with a FIN instead: there is no other way left.
     let _ = sockopt::set_socket_linger(&fd, Some(Duration::ZERO));
 }

@@ -1,11 +1,19 @@
 //! Data threads: one current-thread runtime each, on which a program of its own runs sessions.
 //! An embedder needs none of them: its sessions run where it calls us from.
 
-use std::{io, sync::Arc, thread, time::Instant};
+use std::{
+    io,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use tokio_util::sync::CancellationToken;
 
 use super::lane::Lane;
+
+/// How often a data thread wakes for itself.
+const TICK: Duration = Duration::from_millis(250);
 
 /// Threads that run sessions until dropped.
 #[derive(Debug)]
@@ -35,7 +43,7 @@ impl DataThreads {
             let stop = stop.clone();
             thread::Builder::new()
                 .name(format!("data-{index}"))
-                .spawn(move || runtime.block_on(stop.cancelled_owned()))?;
+                .spawn(move || runtime.block_on(tick_until(stop.cancelled_owned())))?;
         }
         Ok(Self { lanes, stop })
     }
@@ -43,6 +51,19 @@ impl DataThreads {
     /// Where their sessions run.
     pub fn lanes(&self) -> Vec<Arc<Lane>> {
         self.lanes.clone()
+    }
+}
+
+/// Ticks until `stop`. A timer that would be the first to go off wakes the runtime, which costs a
+/// system call: with a tick before any of theirs, sessions never set that one.
+async fn tick_until(stop: impl Future<Output = ()>) {
+    let mut ticks = tokio::time::interval(TICK);
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = ticks.tick() => {}
+        }
     }
 }
 
