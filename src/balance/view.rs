@@ -117,6 +117,19 @@ impl View {
         self.first_with_room(random, tried).ok_or(NoHost::Full)
     }
 
+    /// The host that a session would be sent to, without taking a place on it.
+    pub fn preview(&self, client: IpAddr, now: u64, random: u64) -> Option<&Candidate> {
+        let ask = Ask {
+            client,
+            now,
+            random,
+            excluded: &[],
+        };
+        self.scheduler
+            .pick(&self.hosts, &ask)
+            .map(|index| &self.hosts[index])
+    }
+
     /// Looks through all hosts, from a random one on: slow, but only where nearly all are full.
     fn first_with_room(&self, random: u64, tried: &[u64]) -> Option<Lease> {
         let start = (random % self.hosts.len().max(1) as u64) as usize;

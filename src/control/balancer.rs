@@ -2,7 +2,7 @@
 //! It must not own the process: no signals, no exit, no logging set-up, nothing global.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -10,11 +10,17 @@ use std::{
 use tokio::runtime::Handle;
 
 use super::{
-    reconcile::{PrepareError, Runtime},
+    reconcile::{PrepareError, Prepared, Runtime},
     status::NodeStatus,
 };
 use crate::{
-    model::{check::check, name::Name, problem::Problem, topology::Topology},
+    model::{
+        check::check,
+        name::{HostPath, Name},
+        problem::Problem,
+        state::Target,
+        topology::Topology,
+    },
     proxy::lane::Lane,
 };
 
@@ -87,14 +93,40 @@ impl Balancer {
     /// # Errors
     /// When it contradicts itself, or an address cannot be bound; then nothing has changed.
     pub fn apply(&self, next: Topology) -> Result<(), ApplyError> {
+        let prepared = self.check_and_prepare(next)?;
+        self.commit(prepared);
+        Ok(())
+    }
+
+    pub(super) fn check_and_prepare(&self, next: Topology) -> Result<Prepared, ApplyError> {
         let problems = check(&next);
         if !problems.is_empty() {
             return Err(ApplyError::Invalid(problems));
         }
-        let mut runtime = self.runtime();
-        let prepared = runtime.prepare(next)?;
-        runtime.commit(prepared);
-        Ok(())
+        Ok(self.prepare(next)?)
+    }
+
+    pub(super) fn prepare(&self, next: Topology) -> Result<Prepared, PrepareError> {
+        self.runtime().prepare(next)
+    }
+
+    pub(super) fn commit(&self, prepared: Prepared) {
+        self.runtime().commit(prepared);
+    }
+
+    /// Asks the sessions of `target` that are open now to end; they are reset.
+    pub(super) fn close_sessions(&self, target: &Target) {
+        self.runtime().close_sessions(target);
+    }
+
+    /// Sessions on a host, those of a removed host not among them.
+    pub(super) fn active_on(&self, host: &HostPath) -> Option<u32> {
+        self.runtime().host(host).map(|host| host.active())
+    }
+
+    /// Which host a client of `service` would get now, and why.
+    pub(super) fn explain_client(&self, service: &Name, client: IpAddr) -> (String, Vec<String>) {
+        self.runtime().explain_client(service, client)
     }
 
     /// What runs.

@@ -2,7 +2,9 @@
 //! It must not decide anything; it passes on and waits.
 
 use serde_json::Value;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use std::sync::{Arc, mpsc::SyncSender};
+
+use tokio::sync::{broadcast, oneshot};
 
 use super::{answer::Answer, record::Recorded};
 use crate::model::{
@@ -35,6 +37,10 @@ pub(super) enum Message {
         value: Option<Value>,
         reply: oneshot::Sender<Result<(), CommandError>>,
     },
+    Kept {
+        prefix: String,
+        reply: oneshot::Sender<Result<Vec<(String, Value)>, CommandError>>,
+    },
     Events {
         since: u64,
         limit: usize,
@@ -45,9 +51,9 @@ pub(super) enum Message {
 /// A handle on a running node. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Control {
-    pub(super) messages: mpsc::Sender<Message>,
+    pub(super) messages: SyncSender<Message>,
     pub(super) published: broadcast::Sender<Recorded>,
-    pub(super) epoch: std::sync::Arc<str>,
+    pub(super) epoch: Arc<str>,
     pub(super) node: crate::model::name::Name,
 }
 
@@ -85,6 +91,16 @@ impl Control {
     /// `unavailable` when the journal cannot take it.
     pub async fn keep(&self, key: String, value: Option<Value>) -> Result<(), CommandError> {
         self.ask(|reply| Message::Keep { key, value, reply })
+            .await
+            .unwrap_or_else(|| Err(busy()))
+    }
+
+    /// The values kept under keys that begin with `prefix`.
+    ///
+    /// # Errors
+    /// `unavailable` when the journal cannot be read.
+    pub async fn kept(&self, prefix: String) -> Result<Vec<(String, Value)>, CommandError> {
+        self.ask(|reply| Message::Kept { prefix, reply })
             .await
             .unwrap_or_else(|| Err(busy()))
     }

@@ -1,7 +1,7 @@
 //! Groups and hosts as they run, and the views made of them: what survives a change and what not.
 //! It must not open or close anything.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use crate::{
     balance::{
@@ -108,4 +108,30 @@ pub(super) fn view(wanted: &topology::Service, groups: &HashMap<Name, Group>, ro
         hosts.into(),
         scheduler,
     )
+}
+
+/// Which host `client` would get from `view` at `now`, and why; `kind` is its scheduler. Asking
+/// takes a turn, where the scheduler takes turns.
+pub(super) fn explain_client(
+    view: &View,
+    kind: &str,
+    client: IpAddr,
+    now: u64,
+) -> (String, Vec<String>) {
+    let group = format!(
+        "group {} is active, with {} hosts that may take sessions",
+        view.group,
+        view.hosts().len()
+    );
+    match view.preview(client, now, rand::random()) {
+        Some(candidate) => {
+            let path = candidate.host.path().to_string();
+            let picked = format!("{kind} picks {path} for {client} now");
+            (path, vec![group, picked])
+        }
+        None => (
+            "nobody".to_owned(),
+            vec![group, "no host can take a connection".to_owned()],
+        ),
+    }
 }

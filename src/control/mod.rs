@@ -3,11 +3,17 @@
 
 pub mod answer;
 pub mod balancer;
+pub mod controller;
 pub mod handle;
+mod jobs;
 mod live;
+pub mod outside;
+mod pipeline;
+pub mod query;
 pub mod reconcile;
 pub mod record;
 pub mod status;
+mod status_json;
 
 pub use balancer::Balancer;
 pub use handle::Control;

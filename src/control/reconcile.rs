@@ -9,6 +9,7 @@
 use std::{
     collections::HashMap,
     io,
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -20,10 +21,11 @@ use super::{
     status::{NodeStatus, service_status},
 };
 use crate::{
-    balance::Service,
+    balance::{Host, Service},
     model::{
         address::Address,
-        name::{GroupPath, Name},
+        name::{GroupPath, HostPath, Name},
+        state::Target,
         topology::{self, Topology},
     },
     proxy::{
@@ -244,6 +246,55 @@ impl Runtime {
         listening
             .map(|listening| listening.listener.address())
             .collect()
+    }
+
+    /// The host at `path`, as it runs.
+    pub fn host(&self, path: &HostPath) -> Option<Arc<Host>> {
+        self.services
+            .get(&path.service)?
+            .groups
+            .get(&path.group)?
+            .host(&path.host)
+    }
+
+    /// Asks the sessions of `target` that are open now to end.
+    pub fn close_sessions(&self, target: &Target) {
+        for lane in &self.lanes {
+            let now = lane.millis(Instant::now());
+            match target {
+                Target::Host(path) => self
+                    .host(path)
+                    .iter()
+                    .for_each(|host| host.close_sessions(now)),
+                Target::Service(name) => {
+                    self.services
+                        .get(name)
+                        .iter()
+                        .for_each(|live| live.service.close_sessions(now));
+                }
+            }
+            lane.ring();
+        }
+    }
+
+    /// Which host a client of `service` would get now, and why.
+    pub fn explain_client(&self, service: &Name, client: IpAddr) -> (String, Vec<String>) {
+        let Some(running) = self.services.get(service) else {
+            return (
+                "nobody".to_owned(),
+                vec![format!("service {service} does not run")],
+            );
+        };
+        let now = self
+            .lanes
+            .first()
+            .map_or(0, |lane| lane.millis(Instant::now()));
+        let wanted = self
+            .topology
+            .service(service)
+            .and_then(|service| service.active_group());
+        let kind = wanted.map_or("", |group| group.scheduler.kind());
+        live::explain_client(&running.service.view(), kind, client, now)
     }
 
     /// How everything is.

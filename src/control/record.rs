@@ -1,10 +1,13 @@
 //! What makes changes last: the contract of the journal, and one in memory for embedders.
 //! It must not know how a record is kept.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, UNIX_EPOCH},
+};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::model::{
     event::Event,
@@ -41,6 +44,27 @@ pub struct Recorded {
     pub time: u64,
     /// What happened.
     pub event: Event,
+}
+
+impl Recorded {
+    /// The event as CloudEvents 1.0 has it (JSON format), of the node `node` whose journal is
+    /// `epoch`.
+    pub fn cloud_event(&self, node: &str, epoch: &str) -> Value {
+        let time = UNIX_EPOCH + Duration::from_millis(self.time);
+        json!({
+            "specversion": "1.0",
+            "id": format!("{node}-{epoch}-{}", self.sequence),
+            "epoch": epoch,
+            "source": format!("/pointsman/{node}"),
+            "type": format!("pointsman.{}", self.event.kind),
+            "subject": self.event.subject,
+            "time": humantime::format_rfc3339_millis(time).to_string(),
+            "sequence": self.sequence.to_string(),
+            "categorysequence": self.category_sequence.to_string(),
+            "datacontenttype": "application/json",
+            "data": self.event.data,
+        })
+    }
 }
 
 /// A command that was answered, under the id that its sender gave it.

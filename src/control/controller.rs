@@ -1,0 +1,329 @@
+//! The control task: takes in commands, groups those that may go together, watches the jobs.
+//! It must not change anything itself; the pipeline does.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use tokio::sync::broadcast;
+
+use super::{
+    answer::Answer,
+    balancer::{ApplyError, Balancer},
+    handle::{Control, LAG, Message, WAITING},
+    jobs::Jobs,
+    outside::{Access, File},
+    pipeline::{Asked, Pipeline, now, reply},
+    query,
+    record::{Entry, Last, Record, RecordError, Revision},
+};
+use crate::model::{
+    command::{Command, Request, entry},
+    event::Event,
+    name::Name,
+    policy::authorize,
+    principal::{Door, Principal},
+    state::{Jobs as WaitingJobs, State},
+    topology::Topology,
+};
+
+/// Commands that may share a transaction.
+const TOGETHER: usize = 64;
+/// How often jobs are looked at while there are any.
+const LOOK: Duration = Duration::from_millis(100);
+/// How long the task sleeps when there is nothing to do.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// What a node starts with.
+#[derive(Debug)]
+pub struct Start {
+    /// The name of the node.
+    pub node: Name,
+    /// What carries the sessions; nothing runs on it yet.
+    pub balancer: Arc<Balancer>,
+    /// What makes changes last.
+    pub record: Box<dyn Record>,
+    /// The configuration file, where there is one.
+    pub file: Option<Box<dyn File>>,
+    /// Who is logged in, where anybody can be.
+    pub access: Option<Box<dyn Access>>,
+    /// What is to run: that of the last revision, or else this.
+    pub first: Begin,
+}
+
+/// With which configuration a node begins.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Begin {
+    /// With that of the last revision.
+    Recorded(Last),
+    /// With this one, as a new revision by author `file`.
+    New {
+        /// The configuration.
+        topology: Topology,
+        /// The digest of the text that it was read from.
+        digest: Option<Vec<u8>>,
+        /// What was there before, if anything.
+        last: Option<Last>,
+    },
+}
+
+/// Why a node could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration cannot be run.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// It cannot be recorded.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The system gives no thread.
+    #[error("cannot start the control thread: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// Starts the control task on a thread of its own, with what is to run running.
+///
+/// # Errors
+/// When that cannot run or cannot be recorded; nothing runs then.
+pub fn start(start: Start) -> Result<Control, StartError> {
+    let Start {
+        node,
+        balancer,
+        mut record,
+        file,
+        access,
+        first,
+    } = start;
+    let state = begin(&balancer, record.as_mut(), first)?;
+    let (messages, inbox) = sync_channel(WAITING);
+    let (published, _) = broadcast::channel(LAG);
+    let epoch = record.epoch().into();
+    let control = Control {
+        messages,
+        published: published.clone(),
+        epoch,
+        node,
+    };
+    let pipeline = Pipeline {
+        node: control.node.clone(),
+        state,
+        balancer,
+        record,
+        file,
+        access,
+        published,
+        reloaded: None,
+        unwritten: None,
+    };
+    let controller = Controller {
+        pipeline,
+        jobs: Jobs::default(),
+    };
+    thread::Builder::new()
+        .name("control".to_owned())
+        .spawn(move || controller.run(&inbox))?;
+    Ok(control)
+}
+
+/// Runs and records the first configuration.
+fn begin(balancer: &Balancer, record: &mut dyn Record, first: Begin) -> Result<State, StartError> {
+    let (state, entry) = match first {
+        Begin::Recorded(last) => (last.state, None),
+        Begin::New {
+            topology,
+            digest,
+            last,
+        } => {
+            let before = last.map(|last| last.state).unwrap_or_default();
+            let state = State {
+                revision: before.revision + 1,
+                topology: topology.clone(),
+                jobs: WaitingJobs::default(),
+            };
+            let diff = crate::model::compare::compare(&before.topology, &topology);
+            let revision = Revision {
+                revision: state.revision,
+                time: now(),
+                author: "file".to_owned(),
+                door: Door::File,
+                reason: None,
+                diff: diff.lines,
+            };
+            let data = serde_json::json!({"revision": state.revision, "author": "file", "door": Door::File, "diff": revision.diff});
+            let mut events = diff.events;
+            events.push(Event::new("config.changed", state.revision, data));
+            let entry = Entry {
+                time: revision.time,
+                revision: Some((revision, topology)),
+                jobs: Some(WaitingJobs::default()),
+                file_digest: digest,
+                events,
+                answered: None,
+            };
+            (state, Some(entry))
+        }
+    };
+    let prepared = balancer.check_and_prepare(state.topology.clone())?;
+    if let Some(entry) = entry {
+        record.record(&[entry])?;
+    }
+    balancer.commit(prepared);
+    Ok(state)
+}
+
+#[derive(Debug)]
+struct Controller {
+    pipeline: Pipeline,
+    jobs: Jobs,
+}
+
+impl Controller {
+    /// Until nobody holds a handle any more.
+    fn run(mut self, inbox: &Receiver<Message>) {
+        let started = serde_json::json!({"revision": self.pipeline.state.revision, "epoch": self.pipeline.record.epoch()});
+        self.note(Event::new(
+            "node.started",
+            &self.pipeline.node.clone(),
+            started,
+        ));
+        loop {
+            match inbox.recv_timeout(self.patience()) {
+                Ok(first) => self.take_in(first, inbox),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.jobs.look(&mut self.pipeline);
+            self.pipeline.write_file();
+        }
+        self.note(Event::bare("node.stopping", &self.pipeline.node.clone()));
+    }
+
+    fn note(&mut self, event: Event) {
+        if let Err(error) = self.pipeline.record_events(vec![event]) {
+            tracing::error!(%error, "cannot record an event of the node");
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        let jobs = &self.pipeline.state.jobs;
+        let busy = jobs.pending.is_some() || !jobs.drains.is_empty();
+        if busy || self.pipeline.unwritten.is_some() {
+            LOOK
+        } else {
+            IDLE
+        }
+    }
+
+    /// Takes in what waits. Changes gather until something else comes between; their order is
+    /// that in which they came.
+    fn take_in(&mut self, first: Message, inbox: &Receiver<Message>) {
+        let mut changes = Vec::new();
+        let mut next = Some(first);
+        while let Some(message) = next {
+            match message {
+                Message::Execute {
+                    principal,
+                    request,
+                    id,
+                    reply,
+                } => {
+                    let asked = Asked {
+                        principal: *principal,
+                        request: *request,
+                        id,
+                        reply: Some(reply),
+                    };
+                    self.sort(asked, &mut changes);
+                }
+                Message::Record { events, reply } => {
+                    let _ = reply.send(self.pipeline.record_events(events));
+                }
+                Message::Keep { key, value, reply } => {
+                    let kept = self.pipeline.record.keep(&key, value.as_ref());
+                    let _ = reply.send(kept.map_err(super::pipeline::unreadable));
+                }
+                Message::Kept { prefix, reply } => {
+                    let kept = self.pipeline.record.kept(&prefix);
+                    let _ = reply.send(kept.map_err(super::pipeline::unreadable));
+                }
+                Message::Events {
+                    since,
+                    limit,
+                    reply,
+                } => {
+                    let events = self.pipeline.record.events(since, limit);
+                    let _ = reply.send(events.map_err(super::pipeline::unreadable));
+                }
+            }
+            next = if changes.len() < TOGETHER {
+                inbox.try_recv().ok()
+            } else {
+                None
+            };
+        }
+        self.flush(&mut changes);
+    }
+
+    fn sort(&mut self, asked: Asked, changes: &mut Vec<Asked>) {
+        let command = &asked.request.command;
+        let changing = entry(&command.name()).is_some_and(|entry| entry.changes);
+        if !changing {
+            self.flush(changes);
+            self.answer(asked);
+        } else if goes_alone(&asked.request) {
+            self.flush(changes);
+            self.pipeline.execute(vec![asked]);
+        } else {
+            changes.push(asked);
+        }
+    }
+
+    fn flush(&mut self, changes: &mut Vec<Asked>) {
+        if !changes.is_empty() {
+            self.pipeline.execute(std::mem::take(changes));
+        }
+    }
+
+    /// Answers what changes nothing. Refusals are written down, answers are not.
+    fn answer(&mut self, asked: Asked) {
+        let authorized = authorize(&asked.principal, asked.request.command.clone(), None);
+        let data = authorized.and_then(|authorized| query::answer(&mut self.pipeline, &authorized));
+        match data {
+            Ok(data) => {
+                let revision = self.pipeline.state.revision;
+                let (diff, data) = query::split(data);
+                reply(asked.reply, Answer::done(asked.id, revision, diff, data));
+            }
+            Err(error) => self.pipeline.refuse(asked, error),
+        }
+    }
+}
+
+/// Whether a change shares nothing with others: it depends on what stands outside, or starts a
+/// time in which nothing else may change.
+fn goes_alone(request: &Request) -> bool {
+    request.options.confirm_within.is_some()
+        || matches!(
+            request.command,
+            Command::Reload {} | Command::Rollback { .. } | Command::Confirm { .. }
+        )
+}
+
+/// A timer of ours gives `command`.
+pub(super) fn by_timer(command: Command, reason: &str) -> Asked {
+    let mut request = Request::from(command);
+    request.options.reason = Some(reason.to_owned());
+    let principal = Principal::part("pointsman", Door::Timer);
+    Asked {
+        principal,
+        request,
+        id: "timer".to_owned(),
+        reply: None,
+    }
+}

@@ -1,0 +1,64 @@
+//! What the pipeline needs of the outside besides the journal: the file, and who is logged in.
+//! It must not do anything; the program fills it in, an embedder leaves it out.
+
+use serde_json::Value;
+
+use crate::model::{
+    command::Command, error::CommandError, event::Event, principal::Principal, topology::Topology,
+};
+
+/// The configuration file. Calls block.
+pub trait File: Send + std::fmt::Debug {
+    /// What the file says now, and the digest of its text.
+    ///
+    /// # Errors
+    /// `invalid` with every problem when it does not pass, `failed` when it cannot be read.
+    fn read(&mut self) -> Result<(Topology, Vec<u8>), CommandError>;
+
+    /// Takes the text with this digest for what this program wrote last: a reload.
+    fn adopt(&mut self, digest: Vec<u8>);
+
+    /// Writes `next`, which is `revision`, beside the file, durably and unseen.
+    ///
+    /// # Errors
+    /// `conflict` when somebody has edited the file since, `failed` when it cannot be written.
+    fn prepare(
+        &mut self,
+        next: &Topology,
+        revision: u64,
+    ) -> Result<Box<dyn PreparedFile>, CommandError>;
+
+    /// Puts the prepared text in the place of the file.
+    ///
+    /// # Errors
+    /// A sentence. The change is in effect all the same; it is tried again.
+    fn commit(&mut self, prepared: Box<dyn PreparedFile>) -> Result<(), String>;
+}
+
+/// A new text of the file, not visible yet. Dropped, it leaves no trace.
+pub trait PreparedFile: Send + std::fmt::Debug + std::any::Any {
+    /// The digest of the text.
+    fn digest(&self) -> Vec<u8>;
+
+    /// Itself, for the [`File`] that made it.
+    fn into_any(self: Box<Self>) -> Box<dyn std::any::Any + Send>;
+}
+
+/// Who is logged in, and what the directory says of them now.
+pub trait Access: Send + std::fmt::Debug {
+    /// Asks again whether `principal` still is who they were, before a change is applied.
+    ///
+    /// # Errors
+    /// `denied` when not, `unavailable` when nobody can say.
+    fn recheck(&mut self, principal: &Principal) -> Result<(), CommandError>;
+
+    /// Answers `logout`, `logins`, `end-login` and `explain-access`; with what happened by it.
+    ///
+    /// # Errors
+    /// `not-found` or `denied`, with what and which.
+    fn answer(
+        &mut self,
+        principal: &Principal,
+        command: &Command,
+    ) -> Result<(Value, Vec<Event>), CommandError>;
+}

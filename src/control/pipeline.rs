@@ -1,0 +1,442 @@
+//! The pipeline: the one way in which anything changes, in the one order in which it does.
+//! It must not know which door a command came by, beyond writing it down.
+//!
+//! Recheck, authorize, apply, prepare, record, commit, publish, reply. What comes before `record`
+//! may refuse and leaves no trace but in the audit trail; what comes after it cannot fail.
+//! Commands that wait together share one transaction and one file; each is answered after both.
+
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::{Value, json};
+use tokio::sync::{broadcast, oneshot};
+
+use super::{
+    answer::Answer,
+    balancer::Balancer,
+    outside::{Access, File, PreparedFile},
+    reconcile::Prepared,
+    record::{Entry, Record, RecordError, Recorded, Revision},
+};
+use crate::model::{
+    command::{Command, Options, Request},
+    error::{Code, CommandError},
+    event::Event,
+    name::Name,
+    policy::authorize,
+    principal::Principal,
+    state::{Change, Given, State, Target},
+};
+
+/// Everything that a change goes through.
+#[derive(Debug)]
+pub(super) struct Pipeline {
+    pub(super) node: Name,
+    pub(super) state: State,
+    pub(super) balancer: Arc<Balancer>,
+    pub(super) record: Box<dyn Record>,
+    pub(super) file: Option<Box<dyn File>>,
+    pub(super) access: Option<Box<dyn Access>>,
+    pub(super) published: broadcast::Sender<Recorded>,
+    /// The digest of the text that a reload is taking in.
+    pub(super) reloaded: Option<Vec<u8>>,
+    /// A text whose renaming failed; it is tried again.
+    pub(super) unwritten: Option<Box<dyn PreparedFile>>,
+}
+
+/// A command that waits for its answer.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) principal: Principal,
+    pub(super) request: Request,
+    pub(super) id: String,
+    pub(super) reply: Option<oneshot::Sender<Answer>>,
+}
+
+/// What a command came to, before it is recorded.
+struct Outcome {
+    entry: Entry,
+    answer: Answer,
+    close: Option<Target>,
+    reply: Option<oneshot::Sender<Answer>>,
+}
+
+impl Pipeline {
+    /// Carries out changes that wait together. Where the world refuses them together, each is
+    /// tried alone, so that one cannot spoil another.
+    pub(super) fn execute(&mut self, asked: Vec<Asked>) {
+        let several = asked.len() > 1;
+        self.reloaded = None;
+        let (next, outcomes) = self.apply_all(&asked);
+        match self.prepare(&next) {
+            Ok(prepared) => {
+                let outcomes = join(outcomes, asked);
+                self.record_and_commit(next, outcomes, prepared);
+            }
+            Err(_) if several => {
+                for one in asked {
+                    self.execute(vec![one]);
+                }
+            }
+            Err(error) => {
+                for one in asked {
+                    self.refuse(one, error.clone());
+                }
+            }
+        }
+    }
+
+    /// Authorizes and applies each to what the one before it left.
+    fn apply_all(&mut self, asked: &[Asked]) -> (State, Vec<Outcome>) {
+        let mut next = self.state.clone();
+        let mut outcomes = Vec::with_capacity(asked.len());
+        for one in asked {
+            let outcome = match self.apply(&next, one) {
+                Ok((change, _)) if one.request.options.dry_run => {
+                    self.reloaded = None;
+                    dry(one, &next, &change)
+                }
+                Ok((change, entry)) => {
+                    let outcome = done(one, &change, entry);
+                    next = change.next;
+                    outcome
+                }
+                Err(error) => {
+                    self.reloaded = None;
+                    refused(one, next.revision, error)
+                }
+            };
+            outcomes.push(outcome);
+        }
+        (next, outcomes)
+    }
+
+    fn apply(&mut self, state: &State, asked: &Asked) -> Result<(Change, Entry), CommandError> {
+        let Asked {
+            principal, request, ..
+        } = asked;
+        if let Some(access) = &mut self.access {
+            access.recheck(principal)?;
+        }
+        let pending = state.jobs.pending.as_ref().map(|pending| &pending.needs);
+        let authorized = authorize(principal, request.command.clone(), pending)?;
+        let given = self.given(&request.command)?;
+        let change = state.apply(&authorized, &request.options, &given)?;
+        let entry = entry(state, &change, principal, &request.options, given.now);
+        Ok((change, entry))
+    }
+
+    /// What the command needs to be told: the time, and for some another configuration.
+    fn given(&mut self, command: &Command) -> Result<Given, CommandError> {
+        let topology = match command {
+            Command::Rollback { revision } => {
+                let found = self.record.topology(*revision).map_err(unreadable)?;
+                Some(found.ok_or_else(|| CommandError::not_found("revision", revision))?)
+            }
+            Command::Reload {} => match &mut self.file {
+                Some(file) => {
+                    let (topology, digest) = file.read()?;
+                    self.reloaded = Some(digest);
+                    Some(topology)
+                }
+                None => return Err(CommandError::invalid("there is no file to reload")),
+            },
+            _ => None,
+        };
+        Ok(Given {
+            now: now(),
+            topology,
+        })
+    }
+
+    /// Does what the world can refuse, unseen.
+    fn prepare(
+        &mut self,
+        next: &State,
+    ) -> Result<Option<(Prepared, Option<Box<dyn PreparedFile>>)>, CommandError> {
+        if next.topology == self.state.topology {
+            return Ok(None);
+        }
+        let failed = |error: super::reconcile::PrepareError| {
+            CommandError::new(Code::Failed, error.to_string())
+        };
+        let prepared = self
+            .balancer
+            .prepare(next.topology.clone())
+            .map_err(failed)?;
+        let written = match &mut self.file {
+            // A reload takes in what the file says already.
+            Some(file) if self.reloaded.is_none() => {
+                Some(file.prepare(&next.topology, next.revision)?)
+            }
+            Some(_) | None => None,
+        };
+        Ok(Some((prepared, written)))
+    }
+
+    fn record_and_commit(
+        &mut self,
+        next: State,
+        mut outcomes: Vec<Outcome>,
+        prepared: Option<(Prepared, Option<Box<dyn PreparedFile>>)>,
+    ) {
+        let written = prepared.as_ref().and_then(|(_, written)| written.as_ref());
+        let digest = written
+            .map(|written| written.digest())
+            .or_else(|| self.reloaded.clone());
+        if let (Some(digest), Some(last)) = (digest, outcomes.last_mut()) {
+            last.entry.file_digest = Some(digest);
+        }
+        let entries: Vec<Entry> = outcomes
+            .iter()
+            .map(|outcome| outcome.entry.clone())
+            .collect();
+        let events = match self.record_all(&entries, &next) {
+            Ok(events) => events,
+            Err(error) => return fail_all(outcomes, self.state.revision, &error),
+        };
+        if let Some((runtime, written)) = prepared {
+            self.balancer.commit(runtime);
+            self.unwritten = written;
+            self.write_file();
+        }
+        if let (Some(file), Some(digest)) = (&mut self.file, self.reloaded.take()) {
+            file.adopt(digest);
+        }
+        self.state = next;
+        for close in outcomes.iter().filter_map(|outcome| outcome.close.as_ref()) {
+            self.balancer.close_sessions(close);
+        }
+        self.publish(events);
+        for outcome in outcomes {
+            reply(outcome.reply, outcome.answer);
+        }
+    }
+
+    /// Records; where it is not known whether that worked, the journal is asked.
+    fn record_all(
+        &mut self,
+        entries: &[Entry],
+        next: &State,
+    ) -> Result<Vec<Recorded>, RecordError> {
+        let before = self.record.last_sequence()?;
+        match self.record.record(entries) {
+            Err(RecordError::Unknown(why)) => match self.record.last() {
+                Ok(Some(last))
+                    if last.state.revision == next.revision
+                        && next.revision != self.state.revision =>
+                {
+                    tracing::error!(why, "the journal failed, and has the change all the same");
+                    self.record.events(before, usize::MAX)
+                }
+                Ok(_) => Err(RecordError::Refused(why)),
+                Err(error) => Err(error),
+            },
+            recorded => recorded,
+        }
+    }
+
+    /// Puts the new text in the place of the file. A failure is reported and tried again; what
+    /// was recorded stays in effect.
+    pub(super) fn write_file(&mut self) {
+        if let (Some(file), Some(prepared)) = (&mut self.file, self.unwritten.take())
+            && let Err(error) = file.commit(prepared)
+        {
+            tracing::error!(error, "cannot put the new configuration file in its place");
+        }
+    }
+
+    /// Records what happened without a command, and publishes it.
+    pub(super) fn record_events(&mut self, events: Vec<Event>) -> Result<(), CommandError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        self.record_entry(Entry {
+            time: now(),
+            events,
+            ..Entry::default()
+        })
+    }
+
+    /// Records an entry that no command caused, and publishes its events.
+    pub(super) fn record_entry(&mut self, entry: Entry) -> Result<(), CommandError> {
+        let recorded = self
+            .record
+            .record(&[entry])
+            .map_err(|error| unavailable(&error))?;
+        self.publish(recorded);
+        Ok(())
+    }
+
+    /// Answers a refusal that was found before or beside the pipeline, and writes it down.
+    pub(super) fn refuse(&mut self, asked: Asked, error: CommandError) {
+        let outcome = refused(&asked, self.state.revision, error);
+        if let Ok(events) = self.record.record(&[outcome.entry]) {
+            self.publish(events);
+        }
+        reply(asked.reply, outcome.answer);
+    }
+
+    fn publish(&self, events: Vec<Recorded>) {
+        for event in events {
+            tracing::debug!(
+                sequence = event.sequence,
+                kind = event.event.kind,
+                subject = event.event.subject,
+                "event"
+            );
+            // Nobody may be listening; the journal has it.
+            let _ = self.published.send(event);
+        }
+    }
+}
+
+/// Milliseconds since 1970.
+pub(super) fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as u64)
+}
+
+pub(super) fn reply(waiting: Option<oneshot::Sender<Answer>>, answer: Answer) {
+    if let Some(waiting) = waiting {
+        // Whoever asked may have gone; what was asked is done all the same.
+        let _ = waiting.send(answer);
+    }
+}
+
+fn join(outcomes: Vec<Outcome>, asked: Vec<Asked>) -> Vec<Outcome> {
+    let pairs = outcomes.into_iter().zip(asked);
+    pairs
+        .map(|(outcome, asked)| Outcome {
+            reply: asked.reply,
+            ..outcome
+        })
+        .collect()
+}
+
+fn entry(
+    state: &State,
+    change: &Change,
+    author: &Principal,
+    options: &Options,
+    time: u64,
+) -> Entry {
+    let revision = change.revises(state).then(|| {
+        let revision = Revision {
+            revision: change.next.revision,
+            time,
+            author: author.user.clone(),
+            door: author.door,
+            reason: options.reason.clone(),
+            diff: change.lines.clone(),
+        };
+        (revision, change.next.topology.clone())
+    });
+    let jobs = (change.next.jobs != state.jobs).then(|| change.next.jobs.clone());
+    Entry {
+        time,
+        revision,
+        jobs,
+        events: change.events.clone(),
+        ..Entry::default()
+    }
+}
+
+fn done(asked: &Asked, change: &Change, mut entry: Entry) -> Outcome {
+    let revision = change.next.revision;
+    entry.events.push(audit(asked, revision, None));
+    let diff = change.lines.clone();
+    let answer = Answer::done(asked.id.clone(), revision, diff, Value::Null);
+    Outcome {
+        entry,
+        answer,
+        close: change.close.clone(),
+        reply: None,
+    }
+}
+
+fn dry(asked: &Asked, state: &State, change: &Change) -> Outcome {
+    let diff = change.lines.clone();
+    let answer = Answer::done(asked.id.clone(), state.revision, diff, Value::Null);
+    let events = vec![audit(asked, state.revision, None)];
+    let entry = Entry {
+        time: now(),
+        events,
+        ..Entry::default()
+    };
+    Outcome {
+        entry,
+        answer,
+        close: None,
+        reply: None,
+    }
+}
+
+fn refused(asked: &Asked, revision: u64, error: CommandError) -> Outcome {
+    let events = vec![audit(asked, revision, Some(&error))];
+    let entry = Entry {
+        time: now(),
+        events,
+        ..Entry::default()
+    };
+    let answer = Answer::refused(asked.id.clone(), revision, error);
+    Outcome {
+        entry,
+        answer,
+        close: None,
+        reply: None,
+    }
+}
+
+/// The line of the audit trail: who, how checked, from where, what, and what came of it.
+fn audit(asked: &Asked, revision: u64, error: Option<&CommandError>) -> Event {
+    let Asked {
+        principal,
+        request,
+        id,
+        ..
+    } = asked;
+    let mut data = json!({
+        "user": principal.user,
+        "role": principal.role,
+        "by": principal.by,
+        "door": principal.door,
+        "from": principal.from,
+        "command": request.command.name(),
+        "id": id,
+        "ok": error.is_none(),
+        "revision": revision,
+    });
+    if let Some(error) = error {
+        data["code"] = json!(error.code);
+        data["message"] = json!(error.message);
+    }
+    if request.options.dry_run {
+        data["dry_run"] = json!(true);
+    }
+    if let Some(reason) = &request.options.reason {
+        data["reason"] = json!(reason);
+    }
+    Event::new("admin.command", &principal.user, data)
+}
+
+fn fail_all(outcomes: Vec<Outcome>, revision: u64, error: &RecordError) {
+    for outcome in outcomes {
+        let id = outcome.answer.id;
+        reply(
+            outcome.reply,
+            Answer::refused(id, revision, unavailable(error)),
+        );
+    }
+}
+
+fn unavailable(error: &RecordError) -> CommandError {
+    CommandError::new(Code::Unavailable, error.to_string())
+}
+
+pub(super) fn unreadable(error: RecordError) -> CommandError {
+    unavailable(&error)
+}

@@ -1,0 +1,259 @@
+//! Answers to commands that change nothing.
+//! It must not show anybody what lies outside their scope.
+
+use std::net::IpAddr;
+
+use serde_json::{Value, json};
+
+use super::{
+    pipeline::{Pipeline, unreadable},
+    record::Recorded,
+};
+use crate::model::{
+    command::{CATALOGUE, Command},
+    compare::compare,
+    error::CommandError,
+    event::Category,
+    name::{HostPath, Name},
+    policy::Authorized,
+    principal::{Principal, Role, Scope},
+    topology::{Admin, Service, Topology},
+};
+
+/// What `history` and `events` give when nobody says how many.
+const SOME: u32 = 50;
+/// What they give at most.
+const MANY: u32 = 10_000;
+
+/// The data of the answer.
+///
+/// # Errors
+/// `not-found` and the like, with what and which.
+pub(super) fn answer(
+    pipeline: &mut Pipeline,
+    authorized: &Authorized,
+) -> Result<Value, CommandError> {
+    let principal = authorized.principal();
+    let scope = &principal.services;
+    match authorized.command() {
+        Command::Status {} => Ok(super::status_json::node(pipeline, scope)),
+        Command::Whoami {} => Ok(whoami(principal)),
+        Command::Help {} => Ok(help()),
+        Command::Show { service } => show(&pipeline.state.topology, service.as_ref(), scope),
+        Command::History { limit } => history(pipeline, *limit, scope),
+        Command::Diff { from, to } => diff(pipeline, *from, *to, scope),
+        Command::Events { since, limit } => events(pipeline, *since, *limit, principal),
+        Command::Explain {
+            host,
+            service,
+            client,
+        } => explain(pipeline, host.as_ref(), service.as_ref(), *client),
+        command => {
+            let Some(access) = &mut pipeline.access else {
+                return Err(CommandError::invalid(
+                    "nobody can log in here: there is no [auth]",
+                ));
+            };
+            let (data, events) = access.answer(principal, command)?;
+            pipeline.record_events(events)?;
+            Ok(data)
+        }
+    }
+}
+
+/// Takes the diff out of the data, where the answer has one.
+pub(super) fn split(mut data: Value) -> (Vec<String>, Value) {
+    let lines = data
+        .as_object_mut()
+        .and_then(|object| object.remove("diff"));
+    let lines = lines
+        .and_then(|lines| serde_json::from_value(lines).ok())
+        .unwrap_or_default();
+    (lines, data)
+}
+
+fn whoami(principal: &Principal) -> Value {
+    json!({
+        "user": principal.user,
+        "role": principal.role,
+        "services": principal.services,
+        "by": principal.by,
+        "login": principal.login,
+    })
+}
+
+fn help() -> Value {
+    let row = |entry: &crate::model::command::Entry| json!({"command": entry.name, "arguments": entry.arguments, "role": entry.role, "help": entry.help});
+    json!({"commands": CATALOGUE.iter().map(row).collect::<Vec<_>>()})
+}
+
+fn show(topology: &Topology, wanted: Option<&Name>, scope: &Scope) -> Result<Value, CommandError> {
+    if let Some(name) = wanted {
+        topology
+            .service(name)
+            .ok_or_else(|| CommandError::not_found("service", name))?;
+    }
+    let wanted = |service: &&Service| {
+        scope.covers(&service.name) && wanted.is_none_or(|name| service.name == *name)
+    };
+    let services: Vec<&Service> = topology.services.iter().filter(wanted).collect();
+    Ok(json!({"services": services}))
+}
+
+fn history(pipeline: &Pipeline, limit: Option<u32>, scope: &Scope) -> Result<Value, CommandError> {
+    let limit = limit.unwrap_or(SOME).min(MANY) as usize;
+    let mut revisions = pipeline.record.history(limit).map_err(unreadable)?;
+    for revision in &mut revisions {
+        revision
+            .diff
+            .retain(|line| scope.is_all() || line_is_in(line, scope));
+    }
+    Ok(json!({"revisions": revisions}))
+}
+
+/// Whether a line of a diff (`~ web/blue/w1 weight: 5 → 2`) is about a service in `scope`.
+fn line_is_in(line: &str, scope: &Scope) -> bool {
+    let path = line.split(' ').nth(1).unwrap_or("");
+    let service = path.split('/').next().unwrap_or("");
+    service
+        .parse()
+        .is_ok_and(|service: Name| scope.covers(&service))
+}
+
+fn diff(
+    pipeline: &mut Pipeline,
+    from: Option<u64>,
+    to: Option<u64>,
+    scope: &Scope,
+) -> Result<Value, CommandError> {
+    let running = pipeline.state.topology.clone();
+    let (old, new) = match (from, to, &mut pipeline.file) {
+        (Some(from), to, _) => {
+            let new = to
+                .map(|to| revision(pipeline, to))
+                .transpose()?
+                .unwrap_or(running);
+            (revision(pipeline, from)?, new)
+        }
+        (None, Some(_), _) => {
+            return Err(CommandError::invalid(
+                "diff takes `to` only together with `from`",
+            ));
+        }
+        (None, None, Some(file)) => (running, file.read()?.0),
+        (None, None, None) => {
+            return Err(CommandError::invalid("there is no file to compare with"));
+        }
+    };
+    let mut lines = compare(&old, &new).lines;
+    lines.retain(|line| scope.is_all() || line_is_in(line, scope));
+    Ok(json!({"diff": lines}))
+}
+
+fn revision(pipeline: &Pipeline, number: u64) -> Result<Topology, CommandError> {
+    let found = pipeline.record.topology(number).map_err(unreadable)?;
+    found.ok_or_else(|| CommandError::not_found("revision", number))
+}
+
+fn events(
+    pipeline: &Pipeline,
+    since: Option<u64>,
+    limit: Option<u32>,
+    principal: &Principal,
+) -> Result<Value, CommandError> {
+    let limit = limit.unwrap_or(SOME).min(MANY);
+    let newest = pipeline.record.last_sequence().map_err(unreadable)?;
+    let since = since.unwrap_or_else(|| newest.saturating_sub(u64::from(limit)));
+    let events = pipeline
+        .record
+        .events(since, limit as usize)
+        .map_err(unreadable)?;
+    let shown = events.iter().filter(|event| may_see(principal, event));
+    let node = pipeline.node.as_str();
+    let epoch = pipeline.record.epoch();
+    let shown: Vec<Value> = shown.map(|event| event.cloud_event(node, &epoch)).collect();
+    Ok(json!({"events": shown}))
+}
+
+/// Whether `principal` may see an event: the audit trail is for admins of everything, the rest
+/// for those whose scope it is in.
+pub fn may_see(principal: &Principal, recorded: &Recorded) -> bool {
+    let event = &recorded.event;
+    match event.category {
+        Category::Admin => principal.role == Role::Admin && principal.services.is_all(),
+        Category::Host | Category::Service => {
+            let service = event.subject.split('/').next().unwrap_or("");
+            service
+                .parse()
+                .is_ok_and(|service: Name| principal.services.covers(&service))
+        }
+        Category::Config => principal.services.is_all(),
+        Category::Node => true,
+    }
+}
+
+fn explain(
+    pipeline: &Pipeline,
+    host: Option<&HostPath>,
+    service: Option<&Name>,
+    client: Option<IpAddr>,
+) -> Result<Value, CommandError> {
+    match (host, service, client) {
+        (Some(host), None, None) => explain_host(pipeline, host),
+        (None, Some(service), Some(client)) => {
+            let found = pipeline.state.topology.service(service);
+            found.ok_or_else(|| CommandError::not_found("service", service))?;
+            let (verdict, because) = pipeline.balancer.explain_client(service, client);
+            Ok(json!({"verdict": verdict, "because": because}))
+        }
+        _ => Err(CommandError::invalid(
+            "explain takes a host, or a service and a client",
+        )),
+    }
+}
+
+/// Why a host gets sessions, or does not: every reason, the first one first.
+fn explain_host(pipeline: &Pipeline, path: &HostPath) -> Result<Value, CommandError> {
+    let topology = &pipeline.state.topology;
+    let host = topology
+        .host(path)
+        .ok_or_else(|| CommandError::not_found("host", path))?;
+    let service = topology.service(&path.service);
+    let active = service
+        .and_then(|service| service.active_group())
+        .map(|group| &group.name);
+    let sessions = pipeline.balancer.active_on(path).unwrap_or(0);
+    let mut because = Vec::new();
+    match host.admin {
+        Admin::Enabled => {}
+        Admin::Draining => because.push(format!("it is draining; {sessions} sessions are left")),
+        Admin::Disabled => because.push("it is disabled".to_owned()),
+    }
+    if active != Some(&path.group) {
+        let active = active.map_or("none", |name| name.as_str());
+        because.push(format!(
+            "group {} is not active; the active group is {active}",
+            path.group
+        ));
+    }
+    if host.weight.get() == 0 {
+        because.push("its weight is 0".to_owned());
+    }
+    if host.max_sessions.is_some_and(|most| sessions >= most.get()) {
+        because.push(format!(
+            "it is full: it has {sessions} sessions, as many as max_sessions allows"
+        ));
+    }
+    let verdict = if because.is_empty() {
+        "takes sessions"
+    } else {
+        "takes no sessions"
+    };
+    if because.is_empty() {
+        because.push(format!(
+            "it is enabled, in the active group, with weight {}; it has {sessions} sessions",
+            host.weight.get()
+        ));
+    }
+    Ok(json!({"verdict": verdict, "because": because}))
+}
