@@ -3,8 +3,11 @@
 
 mod support;
 
-use support::{child, child::Process, echo, exchange};
-use tokio::net::TcpStream;
+use support::{child, child::Process, echo, exchange, pattern, soon};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 #[test]
 #[ignore = "what the other test starts"]
@@ -35,4 +38,42 @@ async fn a_balancer_without_descriptors_does_not_spin_and_serves_again_when_it_h
         let mut client = TcpStream::connect(balancer.address).await.unwrap();
         assert_eq!(exchange(&mut client, b"hello").await.unwrap(), b"hello");
     }
+}
+
+/// Sends `message` to a host that echoes, and reads it back meanwhile.
+async fn bulk(client: TcpStream, message: Vec<u8>) -> TcpStream {
+    let (mut read, mut write) = client.into_split();
+    let expected = message.clone();
+    let sending = tokio::spawn(async move {
+        write.write_all(&message).await.unwrap();
+        write
+    });
+    let mut answer = vec![0; expected.len()];
+    soon(read.read_exact(&mut answer)).await.unwrap();
+    assert!(answer == expected);
+    read.reunite(soon(sending).await.unwrap()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_descriptors_for_pipes_bulk_is_carried_all_the_same() {
+    let mut balancer = Process::start(&[echo().await], 64);
+    let (mut clients, pipes) = (Vec::new(), balancer.pipe_ends());
+    while balancer.counts().out_of_resources == 0 {
+        let mut client = TcpStream::connect(balancer.address).await.unwrap();
+        let answer = exchange(&mut client, b"hello");
+        match tokio::time::timeout(std::time::Duration::from_millis(500), answer).await {
+            Ok(Ok(_)) => clients.push(client),
+            Ok(Err(_)) | Err(_) => break,
+        }
+    }
+    assert!(clients.len() > 10, "{}", clients.len());
+    let mut client = clients.pop().unwrap();
+    for _ in 0..3 {
+        client = bulk(client, pattern(8 << 20, 1)).await;
+        assert_eq!(balancer.pipe_ends(), pipes);
+    }
+    drop(clients);
+    eventually!(balancer.counts().active == 1);
+    bulk(client, pattern(8 << 20, 2)).await;
+    assert!(balancer.pipe_ends() > pipes);
 }

@@ -19,7 +19,7 @@ use tokio::{
 };
 
 /// Bytes of memory for a session in which nothing moves.
-const IDLE: u64 = if cfg!(debug_assertions) { 3072 } else { 2560 };
+const IDLE: u64 = 2560;
 /// One at a time: each wants most of the descriptors or of the memory that there is.
 static ALONE: Mutex<()> = Mutex::const_new(());
 

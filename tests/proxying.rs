@@ -8,12 +8,12 @@ use std::net::SocketAddr;
 use pointsman::control::Balancer;
 use rustix::net::{SendFlags, send};
 use support::{
-    at_rest, balancer, echo, exchange, greeting, next_words, pair, pattern, serve, service,
-    settled, silent, soon, status,
+    at_rest, balancer, echo, exchange, greeting, next_words, pair, pattern, service, silent, soon,
+    status,
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::{TcpListener, TcpStream},
     runtime::Handle,
 };
 
@@ -128,31 +128,6 @@ async fn bulk_both_ways_at_once_past_slow_readers_stays_intact() {
     let bytes = status(&balancer).bytes;
     assert_eq!(bytes.to_host, up.len() as u64);
     assert_eq!(bytes.to_client, down.len() as u64);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn bulk_stays_intact_when_there_are_more_sessions_with_it_than_pipes() {
-    const SESSIONS: usize = 160;
-    let sent: &[u8] = pattern(1 << 20, 3).leak();
-    let host = serve(move |mut stream| async move {
-        let _ = stream.write_all(sent).await;
-    });
-    let (balancer, address) = balancer(&[host.await], "");
-    let mut clients = Vec::new();
-    for _ in 0..SESSIONS {
-        let socket = TcpSocket::new_v4().unwrap();
-        // So little fits on the way that each session holds what it has taken from the host.
-        socket.set_recv_buffer_size(4096).unwrap();
-        clients.push(socket.connect(address).await.unwrap());
-    }
-    eventually!(status(&balancer).sessions.total == SESSIONS as u64);
-    settled(|| status(&balancer).bytes.to_client).await;
-    for mut client in clients {
-        let mut received = Vec::new();
-        soon(client.read_to_end(&mut received)).await.unwrap();
-        assert!(received == sent);
-    }
-    eventually!(at_rest(&balancer));
 }
 
 #[tokio::test]

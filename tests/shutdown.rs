@@ -140,7 +140,7 @@ async fn sessions_of_a_removed_service_are_waited_for() {
 #[tokio::test]
 async fn a_session_that_has_no_host_yet_is_reset_as_well() {
     let hole = Blackhole::open().await;
-    let (balancer, address) = balancer(&[hole.address()], "timeouts = { connect = \"500ms\" }");
+    let (balancer, address) = balancer(&[hole.address()], "timeouts = { connect = \"60s\" }");
     let mut client = TcpStream::connect(address).await.unwrap();
     eventually!(status(&balancer).sessions.active == 1);
     let shutdown = soon(balancer.shut_down(Duration::ZERO)).await;

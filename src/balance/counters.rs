@@ -81,19 +81,22 @@ pub struct Refused {
     pub connect_failed: Counter,
     /// The client broke the connection before it got a host.
     pub client_left: Counter,
+    /// It was asked to end before it got a host: at a shutdown, say.
+    pub closed: Counter,
     /// This process lacked file descriptors or memory.
     pub resources: Counter,
 }
 
 impl Refused {
     /// Every reason with its number, under the names that they have everywhere.
-    pub fn by_reason(&self) -> [(&'static str, u64); 6] {
+    pub fn by_reason(&self) -> [(&'static str, u64); 7] {
         [
             ("service_full", self.service_full.get()),
             ("hosts_full", self.hosts_full.get()),
             ("no_host", self.no_host.get()),
             ("connect_failed", self.connect_failed.get()),
             ("client_left", self.client_left.get()),
+            ("closed", self.closed.get()),
             ("resources", self.resources.get()),
         ]
     }

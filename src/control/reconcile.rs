@@ -30,7 +30,7 @@ use crate::{
     },
     proxy::{
         lane::Lane,
-        listener::{Acceptors, Listener},
+        listener::{Acceptors, Left, Listener},
     },
 };
 
@@ -71,6 +71,8 @@ pub struct Runtime {
     topology: Topology,
     services: HashMap<Name, Running>,
     listening: HashMap<Key, Listening>,
+    /// What was given up, until its backlog has been served.
+    left: HashMap<Key, Left>,
     /// Services that were removed, until their last session has ended.
     retired: Vec<Arc<Service>>,
 }
@@ -106,6 +108,7 @@ impl Runtime {
             topology: Topology::default(),
             services: HashMap::new(),
             listening: HashMap::new(),
+            left: HashMap::new(),
             retired: Vec::new(),
         }
     }
@@ -134,7 +137,7 @@ impl Runtime {
                     Some(listening) if listening.service == service.name => continue,
                     Some(listening) => &listening.listener,
                     None => {
-                        let listener = Listener::bind(address.socket()).map_err(refused)?;
+                        let listener = self.bind(&key).map_err(refused)?;
                         bound.entry(key.clone()).or_insert(listener)
                     }
                 };
@@ -147,6 +150,13 @@ impl Runtime {
             bound,
             accepting,
         })
+    }
+
+    /// Binds what nobody listens on; or takes up again what somebody did until a moment ago and is
+    /// not done with yet, which could not be bound.
+    fn bind(&self, key: &Key) -> io::Result<Listener> {
+        let left = self.left.get(key).and_then(Left::upgrade);
+        left.map_or_else(|| Listener::bind(key.0.socket()), Ok)
     }
 
     /// Makes `prepared` what runs. Open sessions go on, whatever happened to their service,
@@ -218,12 +228,15 @@ impl Runtime {
     }
 
     fn drop_unwanted(&mut self, next: &Topology) {
+        let left = &mut self.left;
+        left.retain(|_, left| left.upgrade().is_some());
         self.listening.retain(|key, listening| {
             let wanted = next
                 .service(&listening.service)
                 .is_some_and(|service| keys(service).any(|wanted| wanted == *key));
             if !wanted {
                 listening.stop.cancel();
+                left.insert(key.clone(), listening.listener.downgrade());
             }
             wanted
         });

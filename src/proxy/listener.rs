@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
     os::fd::{AsFd, OwnedFd},
     pin::pin,
-    sync::Arc,
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
@@ -32,8 +32,25 @@ const REST: Duration = Duration::from_millis(100);
 /// A socket that is bound and listens; connections wait in it until they are accepted.
 #[derive(Debug)]
 pub struct Listener {
-    fd: OwnedFd,
+    fd: Arc<OwnedFd>,
     address: SocketAddr,
+}
+
+/// A listener that was given up, and is open for as long as somebody still serves its backlog.
+#[derive(Debug)]
+pub struct Left {
+    fd: Weak<OwnedFd>,
+    address: SocketAddr,
+}
+
+impl Left {
+    /// The listener, while it is still open: its address cannot be bound anew until it is not.
+    pub fn upgrade(&self) -> Option<Listener> {
+        Some(Listener {
+            fd: self.fd.upgrade()?,
+            address: self.address,
+        })
+    }
 }
 
 /// Everything that is needed to accept from a listener, on every lane, except the go-ahead.
@@ -43,6 +60,8 @@ pub struct Acceptors(Vec<Acceptor>);
 #[derive(Debug)]
 struct Acceptor {
     fd: AsyncFd<OwnedFd>,
+    /// Keeps [`Left`] alive for as long as `fd`, a duplicate of it, is open.
+    _listener: Arc<OwnedFd>,
     address: SocketAddr,
     lane: Arc<Lane>,
 }
@@ -54,7 +73,18 @@ impl Listener {
     /// When the address is in use, is not of this machine, or may not be bound by this user.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
         let (fd, address) = listening(address)?;
-        Ok(Self { fd, address })
+        Ok(Self {
+            fd: Arc::new(fd),
+            address,
+        })
+    }
+
+    /// Remembers this listener without keeping it open.
+    pub fn downgrade(&self) -> Left {
+        Left {
+            fd: Arc::downgrade(&self.fd),
+            address: self.address,
+        }
     }
 
     /// The address that it is bound to.
@@ -72,6 +102,7 @@ impl Listener {
             let fd = register(self.fd.try_clone()?)?;
             Ok(Acceptor {
                 fd,
+                _listener: Arc::clone(&self.fd),
                 address: self.address,
                 lane: Arc::clone(lane),
             })

@@ -130,8 +130,9 @@ impl Relay<'_> {
         std::future::poll_fn(|cx| {
             // What is polled here costs every message: the bell and the alarm are not asked
             // again while bytes flow, unless they have something to say.
-            if heard != Some(lane.rings()) {
-                heard = Some(lane.rings());
+            let rings = Some(lane.rings());
+            if heard != rings {
+                heard = rings;
                 while bell.as_mut().poll(cx).is_ready() {
                     bell.set(lane.bell().notified());
                 }

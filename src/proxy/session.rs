@@ -38,6 +38,8 @@ enum Refusal {
     Unconnected { tried: usize, last: io::Error },
     #[error("the client left: {0}")]
     Left(io::Error),
+    #[error("it was asked to end")]
+    Closed,
     #[error("out of resources: {0}")]
     Resources(io::Error),
 }
@@ -112,7 +114,7 @@ impl Session {
             }
             let limit = view.timeouts.connect;
             drop(view);
-            match connect(lease.host().address(), limit, up).await {
+            match self.connect(&lease, limit, up).await? {
                 Ok(host) => {
                     let connect_time = began.elapsed();
                     lease.connected(connect_time, now);
@@ -139,6 +141,42 @@ impl Session {
         })
     }
 
+    /// Connects to the host; the inner error is the host's or this machine's.
+    async fn connect(
+        &self,
+        lease: &Lease,
+        limit: Option<Duration>,
+        up: &mut Flow,
+    ) -> Result<io::Result<Socket>, Refusal> {
+        let host = match begin(lease.host().address(), up) {
+            Ok((host, false)) => host,
+            Ok((host, true)) => return Ok(Ok(host)),
+            Err(error) => return Ok(Err(error)),
+        };
+        tokio::select! {
+            biased;
+            connected = within(limit, host.connected()) => Ok(connected.map(|()| host)),
+            () = self.asked_to_end(lease) => Err(Refusal::Closed),
+        }
+    }
+
+    /// Waits until this session is asked to end.
+    async fn asked_to_end(&self, lease: &Lease) {
+        loop {
+            // Made before the look, so that no ring goes unheard.
+            let ring = self.lane.bell().notified();
+            if self.is_asked_to_end(lease) {
+                return;
+            }
+            ring.await;
+        }
+    }
+
+    fn is_asked_to_end(&self, lease: &Lease) -> bool {
+        let started = self.lane.millis(self.started);
+        lease.host().is_closing(started) || self.entry.service().is_closing(started)
+    }
+
     /// Carries the bytes; returns how it ended, and how many went to the host and to the client.
     async fn serve(
         &self,
@@ -156,8 +194,7 @@ impl Session {
             meters: [&host.counters.bytes, &service.counters.bytes],
             bytes: (0, 0),
         };
-        let started = self.lane.millis(self.started);
-        let asked = || host.is_closing(started) || service.is_closing(started);
+        let asked = || self.is_asked_to_end(&connected.lease);
         (relay.run(&self.lane, asked).await, relay.bytes)
     }
 
@@ -191,6 +228,7 @@ impl Refusal {
             Self::NoHost(NoHost::Full) => &refused.hosts_full,
             Self::Unconnected { .. } => &refused.connect_failed,
             Self::Left(_) => &refused.client_left,
+            Self::Closed => &refused.closed,
             Self::Resources(_) => &refused.resources,
         }
     }
@@ -209,29 +247,31 @@ fn read_ahead(client: &Socket, up: &mut Flow) -> Result<(), Refusal> {
     })
 }
 
-/// Connects to a host, and sends it at once what is pending in `up`, without waiting to be told
-/// that it can be sent. Once any of it has gone out, this host is the one.
-async fn connect(
-    address: SocketAddr,
-    limit: Option<Duration>,
-    up: &mut Flow,
-) -> io::Result<Socket> {
+/// Begins to connect to a host, and sends it at once what is pending in `up`, without waiting to
+/// be told that it can be sent. Once any of it has gone out, this host is the one: says whether.
+fn begin(address: SocketAddr, up: &mut Flow) -> io::Result<(Socket, bool)> {
     let host = Socket::connecting(address, !up.pending().is_empty())?;
-    if !up.pending().is_empty() {
-        match host.try_send(up.pending()) {
-            Ok(sent) => {
-                up.passed_on(sent);
-                return Ok(host);
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
+    if up.pending().is_empty() {
+        return Ok((host, false));
+    }
+    match host.try_send(up.pending()) {
+        Ok(sent) => {
+            up.passed_on(sent);
+            Ok((host, true))
         }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok((host, false)),
+        Err(error) => Err(error),
     }
+}
+
+async fn within<T>(
+    limit: Option<Duration>,
+    future: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
     match limit {
-        None => host.connected().await?,
-        Some(limit) => timeout(limit, host.connected()).await??,
+        None => future.await,
+        Some(limit) => timeout(limit, future).await?,
     }
-    Ok(host)
 }
 
 /// Whether it is this machine that cannot connect, rather than the host that cannot be reached.

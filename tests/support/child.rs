@@ -87,6 +87,16 @@ impl Process {
         kilobytes * 1024
     }
 
+    /// How many ends of pipes it has open.
+    pub fn pipe_ends(&self) -> usize {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        let is_pipe = |entry: &std::io::Result<std::fs::DirEntry>| {
+            let target = std::fs::read_link(entry.as_ref().unwrap().path());
+            target.is_ok_and(|target| target.to_string_lossy().starts_with("pipe:"))
+        };
+        open.filter(is_pipe).count()
+    }
+
     /// How much processor time it has used, in ticks of a hundredth of a second.
     pub fn ticks(&self) -> u64 {
         let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
