@@ -250,4 +250,4 @@ impl Authenticator for Local {
 }
 
 #[cfg(test)]
-pub(super) mod tests {}
+pub(super) mod tests;

@@ -374,4 +374,4 @@ fn live(table: &Table, now: Moment) -> impl Iterator<Item = &Login> {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -205,4 +205,4 @@ fn digest(text: &str) -> [u8; 32] {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -215,4 +215,4 @@ fn folded(user: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

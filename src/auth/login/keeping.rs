@@ -39,6 +39,11 @@ impl Record {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn held_for_test(self, now: Moment) -> Held {
+        self.held(Duration::MAX, now).unwrap()
+    }
+
     /// The login, cut to what a login may last today; `None` if it is over or no such record.
     fn held(self, lasts: Duration, now: Moment) -> Option<Held> {
         let digest = BASE64_URL_SAFE_NO_PAD.decode(&self.digest).ok()?;
