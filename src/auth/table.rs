@@ -1,0 +1,114 @@
+//! Who is logged in: a bounded table that knows tokens by their digest alone.
+//! It must not know how anybody logged in.
+
+use std::{
+    fmt,
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use super::{Vouched, clock::Moment, login::Login, rules::Rights};
+
+/// How many logins there may be.
+pub(super) const BOUND: usize = 1000;
+/// How many of them one user may have, so that nobody fills the table alone.
+pub(super) const OWN_BOUND: usize = 100;
+
+/// Somebody who is logged in.
+#[derive(Clone)]
+pub(super) struct Held {
+    pub(super) login: Login,
+    /// Of the token.
+    pub(super) digest: [u8; 32],
+    pub(super) voucher: String,
+    /// When it ends by the clock that nobody can turn back.
+    pub(super) ends: Instant,
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.login.fmt(f)
+    }
+}
+
+impl Held {
+    pub(super) fn expired(&self, now: Moment) -> bool {
+        now.at >= self.ends || now.unix_ms >= self.login.expires
+    }
+
+    pub(super) fn vouched(&self) -> Vouched {
+        Vouched {
+            user: self.login.user.clone(),
+            rights: Rights {
+                role: self.login.role,
+                services: self.login.services.clone(),
+            },
+            voucher: self.voucher.clone(),
+        }
+    }
+}
+
+/// All of them, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Table(Vec<Held>);
+
+impl Table {
+    /// Takes one in, and gives back those that had to make room: expired ones, and the oldest of
+    /// the same user when the table or their share of it is full.
+    ///
+    /// # Errors
+    /// The table is full of others.
+    pub(super) fn insert(&mut self, held: Held, now: Moment) -> Result<Vec<Held>, Vec<Held>> {
+        let mut out = self.remove(|other| other.expired(now));
+        let same =
+            |other: &Held| other.login.user == held.login.user && other.login.by == held.login.by;
+        let own = self.0.iter().filter(|other| same(other)).count();
+        if own >= OWN_BOUND || self.0.len() >= BOUND {
+            match self.0.iter().position(same) {
+                Some(oldest) => out.push(self.0.remove(oldest)),
+                None => return Err(out),
+            }
+        }
+        self.0.push(held);
+        Ok(out)
+    }
+
+    /// Takes out those that `which` picks.
+    pub(super) fn remove(&mut self, which: impl Fn(&Held) -> bool) -> Vec<Held> {
+        self.0.extract_if(.., |held| which(held)).collect()
+    }
+
+    /// From now on none lasts longer than `lasts`.
+    pub(super) fn shorten(&mut self, now: Moment, lasts: Duration) {
+        let ms = u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
+        for held in &mut self.0 {
+            held.ends = held.ends.min(now.at + lasts);
+            held.login.expires = held.login.expires.min(now.unix_ms.saturating_add(ms));
+        }
+    }
+
+    /// Every digest is compared to its end, so that the time says nothing about any.
+    pub(super) fn by_digest(&self, digest: &[u8; 32], now: Moment) -> Option<&Held> {
+        let mut found = None;
+        for held in &self.0 {
+            if same_digest(&held.digest, digest) {
+                found = Some(held);
+            }
+        }
+        found.filter(|held| !held.expired(now))
+    }
+
+    pub(super) fn by_id(&self, id: &str, now: Moment) -> Option<&Held> {
+        let found = self.0.iter().find(|held| held.login.id == id);
+        found.filter(|held| !held.expired(now))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Held> {
+        self.0.iter()
+    }
+}
+
+fn same_digest(one: &[u8; 32], other: &[u8; 32]) -> bool {
+    let bytes = one.iter().zip(other);
+    black_box(bytes.fold(0, |differ, (a, b)| black_box(differ | (a ^ b)))) == 0
+}
