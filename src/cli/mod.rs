@@ -43,14 +43,22 @@ const DEFAULT_FILE: &str = "/etc/pointsman/pointsman.toml";
 struct Arguments {
     #[command(subcommand)]
     action: Action,
-    #[command(flatten)]
-    way: remote::Way,
-    /// How log lines are written, to standard error [default: text at a terminal, else text]
-    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, hide_default_value = true)]
+    /// How log lines are written, to standard error: text or json
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        default_value_t = LogFormat::Text,
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
     log: LogFormat,
     /// Which log lines are written: error, warn, info, debug, trace, or a filter as in RUST_LOG
     #[arg(long, global = true, value_name = "LEVEL")]
     log_level: Option<String>,
+    #[command(flatten)]
+    way: remote::Way,
 }
 
 #[derive(Debug, Subcommand)]

@@ -16,8 +16,9 @@ pub(super) fn services(data: &Value) -> String {
         Some(Ok(services)) => render(&Topology { services }).trim_end().to_owned(),
         // From a node that knows more than this program: better as it is than not at all.
         Some(Err(_)) | None => {
-            let text = serde_json::to_string_pretty(data).unwrap_or_else(|_| data.to_string());
-            clean_lines(&text)
+            let services = data.get("services").unwrap_or(&Value::Null);
+            let text = serde_json::to_string_pretty(services);
+            clean_lines(&text.unwrap_or_else(|_| services.to_string()))
         }
     }
 }
