@@ -57,8 +57,9 @@ pub(super) fn secret(question: &str) -> Result<SecretString, AskError> {
     if !is_person() {
         return line(question).map(SecretString::from);
     }
-    show(question);
+    // First: what is typed early is not to be seen either.
     let mute = Mute::start()?;
+    show(question);
     let typed = typed_line();
     drop(mute);
     show("\n");

@@ -91,7 +91,14 @@ async fn open(via: &Via, ca_file: Option<&Path>) -> Result<Box<dyn Bytestream>, 
                 .map_err(|error| untrusted(io::Error::other(error)))?;
             let stream = dial(place, false).await.map_err(failed)?;
             let secured = TlsConnector::from(Arc::new(config)).connect(name, stream);
-            Box::new(secured.await.map_err(untrusted)?)
+            Box::new(secured.await.map_err(|error| {
+                // Of TLS itself; anything else is of the connection under it.
+                if error.kind() == ErrorKind::InvalidData {
+                    untrusted(error)
+                } else {
+                    failed(error)
+                }
+            })?)
         }
     })
 }

@@ -160,6 +160,9 @@ impl Client {
         let refusal = refusal.map_err(|_| Trouble::Silent(via.clone()))?;
         let (status, text) = refusal.map_err(broken)?;
         let reply = Reply::new(&via, status, text, token.is_some());
+        if reply.login_ended() {
+            Keeper::new(&via).forget();
+        }
         Ok(Opened::Refused(reply))
     }
 
