@@ -52,7 +52,7 @@ pub(super) fn line(question: &str) -> Result<String, AskError> {
     }
 }
 
-/// As [`line`], without showing what is typed.
+/// As [`line()`], without showing what is typed.
 pub(super) fn secret(question: &str) -> Result<SecretString, AskError> {
     if !is_person() {
         return line(question).map(SecretString::from);
