@@ -1,11 +1,24 @@
 //! The command line: what can be typed, and what it exits with.
 //! It must not do itself what it is asked; it calls whoever does, and shows the answer.
 
+mod arguments;
+mod ask;
 mod check;
+mod client;
 mod demo;
+mod follow;
+mod generate;
 mod logging;
+mod login;
+mod passwd;
+mod remote;
+mod replace;
+mod request;
 mod run;
+mod show;
+mod style;
 mod table;
+mod watch;
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -14,8 +27,12 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 
+use arguments::{Remote, Replace, help};
 use logging::LogFormat;
+
+use crate::model::error::Code;
 
 /// Where the configuration is when nobody says otherwise.
 const DEFAULT_FILE: &str = "/etc/pointsman/pointsman.toml";
@@ -26,12 +43,22 @@ const DEFAULT_FILE: &str = "/etc/pointsman/pointsman.toml";
 struct Arguments {
     #[command(subcommand)]
     action: Action,
-    /// How log lines are written, to standard error [default: text at a terminal, else text]
-    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, hide_default_value = true)]
+    /// How log lines are written, to standard error: text or json
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        default_value_t = LogFormat::Text,
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
     log: LogFormat,
     /// Which log lines are written: error, warn, info, debug, trace, or a filter as in RUST_LOG
     #[arg(long, global = true, value_name = "LEVEL")]
     log_level: Option<String>,
+    #[command(flatten)]
+    way: remote::Way,
 }
 
 #[derive(Debug, Subcommand)]
@@ -50,6 +77,24 @@ enum Action {
     },
     /// Show what it does: three little hosts, a balancer in front of them, lines to try
     Demo(demo::Options),
+    #[command(flatten)]
+    Remote(Remote),
+    #[command(about = help("replace"))]
+    Replace(Replace),
+    /// Log in, so that what follows is done in your name
+    Login {
+        /// Who you are [default: as the system knows you]
+        user: Option<String>,
+    },
+    /// Hash a password for the configuration: asked for, or the first line of standard input
+    Passwd,
+    /// Print what a shell needs to complete command lines
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page
+    Man,
 }
 
 /// What the program exits with.
@@ -59,8 +104,14 @@ enum Exit {
     Done,
     /// It failed.
     Failed,
-    /// What was given is not valid.
+    /// They may not.
+    Denied,
+    /// What was given is not valid, or not there.
     Invalid,
+    /// It contradicts what is.
+    Conflict,
+    /// It cannot be decided or reached now.
+    Unavailable,
     /// A signal, with this number, ended it at once.
     Signal(i32),
 }
@@ -70,9 +121,24 @@ impl From<Exit> for ExitCode {
         match exit {
             Exit::Done => Self::SUCCESS,
             Exit::Failed => Self::from(1),
+            Exit::Denied => Self::from(3),
             Exit::Invalid => Self::from(4),
+            Exit::Conflict => Self::from(5),
+            Exit::Unavailable => Self::from(6),
             // As a shell reports a program that a signal ended.
             Exit::Signal(number) => Self::from(128_u8.saturating_add(number.unsigned_abs() as u8)),
+        }
+    }
+}
+
+impl From<Code> for Exit {
+    fn from(code: Code) -> Self {
+        match code {
+            Code::Denied => Self::Denied,
+            Code::Invalid | Code::NotFound => Self::Invalid,
+            Code::Conflict => Self::Conflict,
+            Code::Failed => Self::Failed,
+            Code::Unavailable => Self::Unavailable,
         }
     }
 }
@@ -88,6 +154,12 @@ pub fn main() -> ExitCode {
         Action::Run { file } => run::run(&file),
         Action::Check { file } => check::run(&file),
         Action::Demo(options) => demo::run(&options),
+        Action::Remote(action) => remote::run(action, arguments.way),
+        Action::Replace(Replace { file, change }) => remote::replace(&file, change, arguments.way),
+        Action::Login { user } => remote::log_in(user, arguments.way),
+        Action::Passwd => passwd::run(),
+        Action::Completions { shell } => generate::completions(shell),
+        Action::Man => generate::man(),
     };
     exit.into()
 }

@@ -1,11 +1,35 @@
 //! Tables that line up, for people.
 //! It must not know what is in them.
 
+use super::style::{Paint, clean, paint};
+
+/// A text in a table, and what it is painted with.
+#[derive(Debug)]
+pub(super) struct Cell {
+    text: String,
+    paint: Option<Paint>,
+}
+
+impl Cell {
+    pub(super) fn painted(text: impl AsRef<str>, paint: Option<Paint>) -> Self {
+        Self {
+            text: clean(text.as_ref()),
+            paint,
+        }
+    }
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Self::painted(text, None)
+    }
+}
+
 /// Rows of text under a heading; columns whose cells are numbers are set flush right.
 #[derive(Debug)]
 pub(super) struct Table {
     heading: Vec<&'static str>,
-    rows: Vec<Vec<String>>,
+    rows: Vec<Vec<Cell>>,
 }
 
 impl Table {
@@ -16,60 +40,57 @@ impl Table {
         }
     }
 
-    pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().collect());
+    pub(super) fn row<C: Into<Cell>>(&mut self, cells: impl IntoIterator<Item = C>) {
+        self.rows.push(cells.into_iter().map(Into::into).collect());
     }
 
-    /// The table as lines, the heading in bold where `colour` is wanted.
+    /// The table as lines, painted where `colour` is wanted.
     pub(super) fn render(&self, colour: bool) -> String {
-        let heading: Vec<String> = self
+        let heading: Vec<Cell> = self
             .heading
             .iter()
-            .map(|cell| cell.to_uppercase())
+            .map(|cell| Cell::painted(cell.to_uppercase(), Some(Paint::Bold)))
             .collect();
-        let widths: Vec<usize> = (0..heading.len())
+        let rows: Vec<&[Cell]> = std::iter::once(heading.as_slice())
+            .chain(self.rows.iter().map(Vec::as_slice))
+            .collect();
+        let columns: Vec<(usize, bool)> = (0..heading.len())
             .map(|column| {
-                let cells = self.rows.iter().filter_map(|row| row.get(column));
-                cells
-                    .chain([&heading[column]])
-                    .map(|cell| cell.chars().count())
-                    .max()
-                    .unwrap_or(0)
+                let cells = rows.iter().filter_map(|row| row.get(column));
+                let width = cells.map(|cell| cell.text.chars().count()).max();
+                (width.unwrap_or(0), self.is_numeric(column))
             })
             .collect();
-        let numeric: Vec<bool> = (0..heading.len())
-            .map(|column| self.is_numeric(column))
-            .collect();
-        let line = |cells: &[String]| {
-            let cells = cells.iter().zip(&widths).zip(&numeric);
-            let padded = cells.map(|((cell, &width), &numeric)| match numeric {
-                true => format!("{cell:>width$}"),
-                false => format!("{cell:<width$}"),
-            });
-            padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-        };
-        let mut lines = vec![match colour {
-            true => format!("\x1b[1m{}\x1b[0m", line(&heading)),
-            false => line(&heading),
-        }];
-        lines.extend(self.rows.iter().map(|row| line(row)));
+        let lines: Vec<String> = rows.iter().map(|row| line(row, &columns, colour)).collect();
         lines.join("\n")
     }
 
     fn is_numeric(&self, column: usize) -> bool {
-        let number = |cell: &String| cell.starts_with(|c: char| c.is_ascii_digit());
+        let mut cells = self.rows.iter().filter_map(|row| row.get(column));
         !self.rows.is_empty()
-            && self
-                .rows
-                .iter()
-                .filter_map(|row| row.get(column))
-                .all(number)
-            && self
-                .rows
-                .iter()
-                .filter_map(|row| row.get(column))
-                .all(|cell| !cell.contains(':'))
+            && cells.all(|cell| {
+                cell.text.starts_with(|c: char| c.is_ascii_digit()) && !cell.text.contains(':')
+            })
     }
+}
+
+/// `cells` at the width of their columns, without anything after the last one.
+fn line(cells: &[Cell], columns: &[(usize, bool)], colour: bool) -> String {
+    let last = cells.iter().rposition(|cell| !cell.text.is_empty());
+    let shown = cells.iter().take(last.map_or(0, |last| last + 1));
+    let mut line = String::new();
+    let mut gap = 0;
+    for (cell, &(width, numeric)) in shown.zip(columns) {
+        let room = width.saturating_sub(cell.text.chars().count());
+        let (before, after) = if numeric { (room, 0) } else { (0, room) };
+        line += &" ".repeat(gap + before);
+        match cell.paint {
+            Some(with) => line += &paint(with, &cell.text, colour),
+            None => line += &cell.text,
+        }
+        gap = after + 2;
+    }
+    line
 }
 
 #[cfg(test)]
@@ -79,8 +100,8 @@ mod tests {
     #[test]
     fn columns_line_up_and_numbers_stand_flush_right() {
         let mut table = Table::new(&["host", "address", "sessions"]);
-        table.row(["w1".into(), "127.0.0.1:80".into(), "7".into()]);
-        table.row(["worker-2".into(), "127.0.0.1:8080".into(), "1234".into()]);
+        table.row(["w1", "127.0.0.1:80", "7"].map(String::from));
+        table.row(["worker-2", "127.0.0.1:8080", "1234"].map(String::from));
         let expected = "HOST      ADDRESS         SESSIONS\n\
                         w1        127.0.0.1:80           7\n\
                         worker-2  127.0.0.1:8080      1234";
