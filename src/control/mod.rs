@@ -3,10 +3,12 @@
 
 pub mod answer;
 pub mod balancer;
+pub mod cloud_event;
 pub mod handle;
 mod live;
 pub mod reconcile;
 pub mod record;
+mod stand_in;
 pub mod status;
 
 pub use balancer::Balancer;
