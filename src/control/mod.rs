@@ -3,15 +3,17 @@
 
 pub mod answer;
 pub mod balancer;
+pub mod cloud_event;
 pub mod controller;
 pub mod handle;
 mod jobs;
 mod live;
 pub mod outside;
 mod pipeline;
-pub mod query;
+mod query;
 pub mod reconcile;
 pub mod record;
+mod stand_in;
 pub mod status;
 mod status_json;
 

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 
 use super::{
+    cloud_event::{cloud_event, visible},
     pipeline::{Pipeline, unreadable},
     record::Recorded,
 };
@@ -13,10 +14,9 @@ use crate::model::{
     command::{CATALOGUE, Command},
     compare::compare,
     error::CommandError,
-    event::Category,
     name::{HostPath, Name},
     policy::Authorized,
-    principal::{Principal, Role, Scope},
+    principal::{Principal, Scope},
     topology::{Admin, Service, Topology},
 };
 
@@ -168,28 +168,17 @@ fn events(
         .record
         .events(since, limit as usize)
         .map_err(unreadable)?;
-    let shown = events.iter().filter(|event| may_see(principal, event));
-    let node = pipeline.node.as_str();
     let epoch = pipeline.record.epoch();
-    let shown: Vec<Value> = shown.map(|event| event.cloud_event(node, &epoch)).collect();
+    let shown = events.into_iter().filter_map(|recorded| {
+        let event = visible(&recorded.event, principal)?;
+        Some(cloud_event(
+            &Recorded { event, ..recorded },
+            &pipeline.node,
+            &epoch,
+        ))
+    });
+    let shown: Vec<Value> = shown.collect();
     Ok(json!({"events": shown}))
-}
-
-/// Whether `principal` may see an event: the audit trail is for admins of everything, the rest
-/// for those whose scope it is in.
-pub fn may_see(principal: &Principal, recorded: &Recorded) -> bool {
-    let event = &recorded.event;
-    match event.category {
-        Category::Admin => principal.role == Role::Admin && principal.services.is_all(),
-        Category::Host | Category::Service => {
-            let service = event.subject.split('/').next().unwrap_or("");
-            service
-                .parse()
-                .is_ok_and(|service: Name| principal.services.covers(&service))
-        }
-        Category::Config => principal.services.is_all(),
-        Category::Node => true,
-    }
 }
 
 fn explain(

@@ -1,13 +1,10 @@
 //! What makes changes last: the contract of the journal, and one in memory for embedders.
 //! It must not know how a record is kept.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::{Duration, UNIX_EPOCH},
-};
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::model::{
     event::Event,
@@ -44,27 +41,6 @@ pub struct Recorded {
     pub time: u64,
     /// What happened.
     pub event: Event,
-}
-
-impl Recorded {
-    /// The event as CloudEvents 1.0 has it (JSON format), of the node `node` whose journal is
-    /// `epoch`.
-    pub fn cloud_event(&self, node: &str, epoch: &str) -> Value {
-        let time = UNIX_EPOCH + Duration::from_millis(self.time);
-        json!({
-            "specversion": "1.0",
-            "id": format!("{node}-{epoch}-{}", self.sequence),
-            "epoch": epoch,
-            "source": format!("/pointsman/{node}"),
-            "type": format!("pointsman.{}", self.event.kind),
-            "subject": self.event.subject,
-            "time": humantime::format_rfc3339_millis(time).to_string(),
-            "sequence": self.sequence.to_string(),
-            "categorysequence": self.category_sequence.to_string(),
-            "datacontenttype": "application/json",
-            "data": self.event.data,
-        })
-    }
 }
 
 /// A command that was answered, under the id that its sender gave it.
@@ -120,7 +96,7 @@ pub enum RecordError {
 
 /// Makes changes last.
 ///
-/// Calls block; [`super::pipeline`] makes them off the async threads. One caller at a time.
+/// Calls block; the control task makes them, on a thread of its own. One caller at a time.
 pub trait Record: Send + std::fmt::Debug {
     /// The identity of this journal: a node that lost its journal has another.
     fn epoch(&self) -> String;

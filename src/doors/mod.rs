@@ -1,2 +1,7 @@
-//! Doors: bytes into commands, answers into bytes.
-//! They must not decide anything.
+//! Doors: the ways in, which turn bytes into commands and answers into bytes.
+//! It must not decide anything: who somebody is says [`Authority`], what they may the control task.
+
+pub mod authority;
+pub mod http;
+
+pub use authority::Authority;

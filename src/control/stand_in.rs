@@ -1,0 +1,93 @@
+//! A stand-in for the control task, for the tests of doors: it answers as it is told.
+//! It must not be used where anything is to happen.
+
+use std::sync::mpsc::sync_channel;
+
+use tokio::sync::broadcast;
+
+use super::{
+    answer::Answer,
+    handle::{Control, Message, WAITING},
+    record::{Entry, InMemory, Record, RecordError},
+};
+use crate::model::{
+    command::Request,
+    error::{Code, CommandError},
+    name::Name,
+    principal::Principal,
+};
+
+impl Control {
+    /// A handle on a task that has `answer` answer commands, and records and publishes events.
+    /// A subscriber may lag `lag` events behind.
+    #[doc(hidden)]
+    pub fn stand_in(
+        node: Name,
+        lag: usize,
+        answer: impl Fn(Principal, Request, String) -> Answer + Send + 'static,
+    ) -> Self {
+        let (messages, waiting) = sync_channel(WAITING);
+        let (published, _) = broadcast::channel(lag);
+        let publish = published.clone();
+        std::thread::spawn(move || {
+            let mut record = InMemory::default();
+            while let Ok(message) = waiting.recv() {
+                take(message, &mut record, &publish, &answer);
+            }
+        });
+        Self {
+            messages,
+            published,
+            epoch: "memory".into(),
+            node,
+        }
+    }
+}
+
+/// Whoever asked may be gone; then nobody hears the answer.
+fn take(
+    message: Message,
+    record: &mut InMemory,
+    publish: &broadcast::Sender<super::record::Recorded>,
+    answer: &impl Fn(Principal, Request, String) -> Answer,
+) {
+    match message {
+        Message::Execute {
+            principal,
+            request,
+            id,
+            reply,
+        } => {
+            let _ = reply.send(answer(*principal, *request, id));
+        }
+        Message::Record { events, reply } => {
+            let entry = Entry {
+                events,
+                ..Entry::default()
+            };
+            let recorded = record.record(&[entry]);
+            for event in recorded.iter().flatten() {
+                let _ = publish.send(event.clone());
+            }
+            let _ = reply.send(recorded.map(drop).map_err(unavailable));
+        }
+        Message::Keep { key, value, reply } => {
+            let kept = record.keep(&key, value.as_ref());
+            let _ = reply.send(kept.map_err(unavailable));
+        }
+        Message::Kept { prefix, reply } => {
+            let _ = reply.send(record.kept(&prefix).map_err(unavailable));
+        }
+        Message::Events {
+            since,
+            limit,
+            reply,
+        } => {
+            let _ = reply.send(record.events(since, limit).map_err(unavailable));
+        }
+    }
+}
+
+fn unavailable(error: RecordError) -> CommandError {
+    CommandError::new(Code::Unavailable, error.to_string())
+}

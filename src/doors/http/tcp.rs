@@ -1,0 +1,194 @@
+//! The API over TCP: with TLS, or without it where only this machine can connect.
+//! It must not speak plainly to another machine.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener as StdListener},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+pub use super::tls::{CertificateError, CertificateFiles};
+use super::{
+    Api,
+    caller::{Peer, Standing},
+    guard::Guard,
+    serve::{Accepts, serve},
+    slots::Held,
+    tls::Reloading,
+};
+use crate::model::principal::Door;
+
+/// Where and how to listen.
+#[derive(Clone, Debug)]
+pub struct TcpOptions {
+    /// The address.
+    pub listen: SocketAddr,
+    /// The certificate; without one, `listen` must be an address of loopback.
+    pub certificate: Option<CertificateFiles>,
+    /// The names that requests may be for; none: `listen` and `localhost`.
+    pub hosts: Vec<String>,
+}
+
+/// Why the API cannot be served over TCP.
+#[derive(Debug, thiserror::Error)]
+pub enum TcpError {
+    /// Passwords would go over the network as they are.
+    #[error("admin.http listens on {0}, which is not loopback: it needs a certificate")]
+    Plain(SocketAddr),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The system refused.
+    #[error("admin.http: {0}: {1}")]
+    Refused(SocketAddr, io::Error),
+}
+
+/// A TCP socket, bound and listening.
+#[derive(Debug)]
+pub struct TcpDoor {
+    listener: StdListener,
+    address: SocketAddr,
+    tls: Option<Arc<Reloading>>,
+    hosts: Vec<String>,
+}
+
+impl TcpDoor {
+    /// Binds as `options` say.
+    ///
+    /// # Errors
+    /// When the address cannot be bound, the certificate not used, or one is missing.
+    pub fn bind(options: TcpOptions) -> Result<Self, TcpError> {
+        let TcpOptions {
+            listen,
+            certificate,
+            hosts,
+        } = options;
+        if certificate.is_none() && !listen.ip().is_loopback() {
+            return Err(TcpError::Plain(listen));
+        }
+        let tls = certificate.map(Reloading::open).transpose()?.map(Arc::new);
+        let refused = |error| TcpError::Refused(listen, error);
+        let listener = StdListener::bind(listen).map_err(refused)?;
+        listener.set_nonblocking(true).map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        Ok(Self {
+            listener,
+            address,
+            tls,
+            hosts,
+        })
+    }
+
+    /// The address that it is bound to.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves `api` until it is told to stop.
+    ///
+    /// # Errors
+    /// When the runtime cannot poll the socket.
+    pub async fn serve(self, api: Api) -> io::Result<()> {
+        let guard = Guard::tcp(&self.hosts, self.address, self.tls.is_some());
+        let listener = TcpListener::from_std(self.listener)?;
+        let stop = api.stop.clone();
+        let tls = self.tls;
+        serve(
+            Arc::new(Accepting { listener, tls }),
+            api.router(guard),
+            stop,
+        )
+        .await;
+        Ok(())
+    }
+}
+
+struct Accepting {
+    listener: TcpListener,
+    tls: Option<Arc<Reloading>>,
+}
+
+impl Accepts for Accepting {
+    type Raw = (TcpStream, SocketAddr);
+    type Stream = MaybeTls;
+
+    async fn accept(&self) -> io::Result<Self::Raw> {
+        self.listener.accept().await
+    }
+
+    async fn open(
+        self: Arc<Self>,
+        (stream, from): Self::Raw,
+        held: &Held,
+    ) -> io::Result<(MaybeTls, Peer)> {
+        stream.set_nodelay(true)?;
+        let stream = match &self.tls {
+            Some(tls) => {
+                let accepted = TlsAcceptor::from(tls.current()).accept(stream).await?;
+                MaybeTls::Tls(Box::new(accepted))
+            }
+            None => MaybeTls::Plain(stream),
+        };
+        let peer = Peer {
+            door: Door::Http,
+            // Without the port: failed log-ins are slowed down by where they come from.
+            from: from.ip().to_canonical().to_string().into(),
+            standing: Standing::Nobody,
+            slot: Arc::clone(held.slot()),
+        };
+        Ok((stream, peer))
+    }
+}
+
+enum MaybeTls {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for MaybeTls {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for MaybeTls {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
