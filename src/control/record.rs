@@ -1,13 +1,16 @@
 //! What makes changes last: the contract of the journal, and one in memory for embedders.
 //! It must not know how a record is kept.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::{
-    event::Event,
+    event::{Category, Event},
     principal::Door,
     state::{Jobs, State},
     topology::Topology,
@@ -171,6 +174,8 @@ struct Memory {
     file_digest: Option<Vec<u8>>,
     events: Vec<Recorded>,
     sequence: u64,
+    /// The last number of each category, for when its events are no longer kept.
+    categories: HashMap<Category, u64>,
     answered: Vec<Answered>,
     values: std::collections::BTreeMap<String, Value>,
 }
@@ -196,11 +201,11 @@ impl Memory {
         let mut recorded = Vec::new();
         for event in &entry.events {
             self.sequence += 1;
-            let same = |other: &&Recorded| other.event.category == event.category;
-            let before = self.events.iter().rev().find(same);
+            let category_sequence = self.categories.entry(event.category).or_default();
+            *category_sequence += 1;
             recorded.push(Recorded {
                 sequence: self.sequence,
-                category_sequence: before.map_or(0, |other| other.category_sequence) + 1,
+                category_sequence: *category_sequence,
                 time: entry.time,
                 event: event.clone(),
             });
