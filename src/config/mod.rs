@@ -12,4 +12,7 @@ mod wording;
 pub use error::ConfigError;
 pub use file::{Config, MAX_BYTES, MAX_PROBLEMS, parse, read};
 pub use render::render;
-pub use settings::{Node, Settings, Threads};
+pub use settings::{
+    AdminDoor, Auth, Backend, Certificate, HttpDoor, Node, PasswordHash, Rule, Settings, Threads,
+    User, UserName,
+};
