@@ -11,8 +11,10 @@ use super::{file, render::render};
 use crate::model::topology::Topology;
 
 mod decor;
+mod fresh;
 mod keys;
 mod list;
+mod order;
 mod spot;
 mod tables;
 mod tree;

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::file::{MAX_BYTES, MAX_PROBLEMS};
+use super::{file::MAX_PROBLEMS, text::MAX_BYTES};
 use crate::model::problem::Problem;
 
 /// Why a configuration file cannot be used.

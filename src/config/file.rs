@@ -3,8 +3,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -15,6 +13,7 @@ use super::{
     error::ConfigError,
     reader::{Fault, FaultKind, Reader},
     settings::{self, AdminDoor, Auth, Certificate, Node as NodeSettings, Settings},
+    text::text_of,
     tree::{Node, Struck, Tree},
     wording,
 };
@@ -24,9 +23,6 @@ use crate::model::{
     problem::{Place, Problem, Step},
     topology::{Service, Topology},
 };
-
-/// The largest file that is read, in bytes: 16 MiB.
-pub const MAX_BYTES: u64 = 16 << 20;
 
 /// How many problems of one file are looked for.
 pub const MAX_PROBLEMS: usize = 100;
@@ -93,7 +89,7 @@ impl From<Topology> for Config {
 pub fn read(path: impl AsRef<Path>) -> Result<Config, ConfigError> {
     let path = path.as_ref();
     let text = text_of(path)?;
-    read_with(path, &text, |services| text_of(services))
+    read_with(path, &text, text_of)
 }
 
 /// Reads `text`, which stands in the file at `path`, and what `text_of` has of the services' file.
@@ -127,26 +123,6 @@ pub(super) fn services_file(path: &Path, text: &str) -> Option<PathBuf> {
     let file = tree.root.get_ref().get("services_file")?;
     let directory = path.parent().unwrap_or(Path::new(""));
     Some(directory.join(file.get_ref().as_str()?))
-}
-
-/// What stands in the file at `path`.
-pub(super) fn text_of(path: &Path) -> Result<String, ConfigError> {
-    let mut bytes = Vec::new();
-    let outcome =
-        File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
-    let path = path.to_owned();
-    if let Err(source) = outcome {
-        return Err(ConfigError::Unreadable { path, source });
-    }
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(ConfigError::TooLarge { path });
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let good = error.utf8_error().valid_up_to();
-        let good = error.as_bytes().iter().take(good);
-        let line = good.filter(|byte| **byte == b'\n').count() + 1;
-        ConfigError::NotText { path, line }
-    })
 }
 
 /// Reads the text of a file. That of a `services_file` that it may name is not looked for.

@@ -11,16 +11,18 @@ mod render;
 mod samples;
 mod settings;
 mod store;
+mod text;
 mod tree;
 mod wording;
 
 pub use digest::{Digest, DigestError};
 pub use edit::{EditError, edit};
 pub use error::ConfigError;
-pub use file::{Config, MAX_BYTES, MAX_PROBLEMS, parse, read};
+pub use file::{Config, MAX_PROBLEMS, parse, read};
 pub use render::render;
 pub use settings::{
     AdminDoor, Auth, Backend, Certificate, HttpDoor, Node, PasswordHash, Rule, Settings, Threads,
     User, UserName,
 };
 pub use store::{Prepared, Store, StoreError};
+pub use text::MAX_BYTES;

@@ -12,7 +12,8 @@ use super::{
     digest::Digest,
     edit::{EditError, edit},
     error::{ConfigError, reason},
-    file::{self, Config, MAX_BYTES},
+    file::{self, Config},
+    text::{MAX_BYTES, text_of},
 };
 use crate::model::{problem::Problem, topology::Topology};
 
@@ -90,7 +91,7 @@ impl Store {
     ///
     /// When the settings cannot be read at all, or the directory for backups cannot be made.
     pub fn open(settings_file: &Path, state_dir: &Path) -> Result<Self, StoreError> {
-        let text = file::text_of(settings_file)?;
+        let text = text_of(settings_file)?;
         let services = file::services_file(settings_file, &text);
         let path = services.unwrap_or_else(|| settings_file.to_owned());
         let backups = state_dir.join("backups");
@@ -117,11 +118,11 @@ impl Store {
     ///
     /// As [`super::read`].
     pub fn read(&self) -> Result<(Config, Digest), ConfigError> {
-        let text = file::text_of(&self.settings)?;
+        let text = text_of(&self.settings)?;
         let mut path = self.settings.clone();
         let mut digest = Digest::of(text.as_bytes());
         let config = file::read_with(&self.settings, &text, |services| {
-            let text = file::text_of(services)?;
+            let text = text_of(services)?;
             path = services.to_owned();
             digest = Digest::of(text.as_bytes());
             Ok(text)
@@ -158,7 +159,7 @@ impl Store {
     ) -> Result<Prepared, StoreError> {
         let known = self.known().clone();
         let path = known.path;
-        let text = file::text_of(&path)?;
+        let text = text_of(&path)?;
         let found = Digest::of(text.as_bytes());
         if expected.is_some_and(|expected| *expected != found) {
             return Err(StoreError::Edited { path });

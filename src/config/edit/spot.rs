@@ -67,7 +67,7 @@ pub(super) fn table_after(root: &mut Table, spot: Spot) -> Option<&mut Table> {
 }
 
 fn has_header(table: &Table) -> bool {
-    !table.is_dotted() && !(table.is_implicit() && table.get_values().is_empty())
+    !(table.is_dotted() || table.is_implicit() && table.get_values().is_empty())
 }
 
 fn find(table: &mut Table, spot: Spot) -> Option<&mut Table> {

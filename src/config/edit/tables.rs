@@ -7,7 +7,8 @@ use super::{
     Blocked, Care, decor,
     keys::{Keys, replace},
     list,
-    spot::{self, Layout, Spot, Style},
+    order::put_in_order,
+    spot::{self, Spot, Style},
     tree::{Level, origins, same},
 };
 
@@ -124,7 +125,7 @@ impl Editor {
         {
             let mut spots = spot::spots(parent);
             let spot = spots.pop().unwrap_or(Spot::MAX >> 1);
-            return Item::ArrayOfTables(self.fresh_tables(array, below, spot, ""));
+            return Item::ArrayOfTables(self.style.fresh_tables(array, below, spot, ""));
         }
         match (before, after) {
             // Of a table whose absence means something, only what is not what it meant.
@@ -139,56 +140,6 @@ impl Editor {
             }
             (_, after) => Item::Value(after.clone()),
         }
-    }
-
-    /// Tables for `items`, placed after `spot`, the first one with `comment` before it.
-    fn fresh_tables(
-        &self,
-        items: &Array,
-        level: Level,
-        spot: Spot,
-        comment: &str,
-    ) -> ArrayOfTables {
-        let mut tables = ArrayOfTables::new();
-        for (place, item) in (spot + 1..).zip(items.iter().filter_map(Value::as_inline_table)) {
-            let mut table = self.fresh_table(item, level);
-            if tables.is_empty() && !comment.is_empty() {
-                let Layout { gap, header, .. } = self.style.at(level);
-                table
-                    .decor_mut()
-                    .set_prefix(format!("{gap}{comment}{header}"));
-            }
-            table.set_position(Some(place));
-            tables.push(table);
-        }
-        tables
-    }
-
-    fn fresh_table(&self, item: &InlineTable, level: Level) -> Table {
-        let layout = self.style.at(level);
-        let mut table = Table::new();
-        table
-            .decor_mut()
-            .set_prefix(format!("{}{}", layout.gap, layout.header));
-        for (key, value) in item {
-            match (level.items(key), value.as_array()) {
-                (Some(_), Some(array)) if array.is_empty() => {}
-                (Some(below), Some(array)) => {
-                    let mut tables = ArrayOfTables::new();
-                    for item in array.iter().filter_map(Value::as_inline_table) {
-                        tables.push(self.fresh_table(item, below));
-                    }
-                    table.insert(key, Item::ArrayOfTables(tables));
-                }
-                _ => {
-                    table.insert(key, Item::Value(value.clone()));
-                    if let Some(mut key) = table.key_mut(key) {
-                        key.leaf_decor_mut().set_prefix(layout.key.clone());
-                    }
-                }
-            }
-        }
-        table
     }
 
     /// Changes what is under a key that is there.
@@ -211,9 +162,11 @@ impl Editor {
             let comment = list::comment_of(parent, key);
             let spot = match level {
                 Level::Root => spot::spots(parent).pop().unwrap_or(Spot::MAX >> 1),
-                _ => parent.position().unwrap_or(0),
+                Level::Service | Level::Group | Level::Host | Level::Inner => {
+                    parent.position().unwrap_or(0)
+                }
             };
-            let tables = self.fresh_tables(array, items, spot, &comment);
+            let tables = self.style.fresh_tables(array, items, spot, &comment);
             parent.remove(key);
             parent.insert(key, Item::ArrayOfTables(tables));
             return Ok(());
@@ -300,7 +253,7 @@ impl Editor {
                     table
                 }
                 _ => {
-                    let mut table = self.fresh_table(next, level);
+                    let mut table = self.style.fresh_table(next, level);
                     table.set_position(Some(last + 1));
                     table
                 }
@@ -316,40 +269,6 @@ impl Editor {
         let before = decor::text(table.decor().prefix());
         if let (Some(orphan), Some(spot)) = (decor::orphan(&before), table.position()) {
             self.orphans.push((spot, orphan));
-        }
-    }
-}
-
-/// Gives the tables that stay the places among themselves that `origins` wants. What a blank line
-/// separates from a table stays where it is.
-fn put_in_order(tables: &mut [Option<Table>], origins: &[Option<usize>]) {
-    let wanted: Vec<usize> = origins.iter().flatten().copied().collect();
-    if wanted.is_sorted() {
-        return;
-    }
-    let mut sorted = wanted.clone();
-    sorted.sort_unstable();
-    let mut places = Vec::new();
-    let mut gaps = Vec::new();
-    let mut owned = Vec::new();
-    for index in &sorted {
-        if let Some(Some(table)) = tables.get_mut(*index) {
-            let spots = spot::spots(table);
-            places.extend_from_slice(&spots);
-            let before = decor::text(table.decor().prefix());
-            let (apart, own) = decor::split(&before);
-            gaps.push(apart.to_owned());
-            owned.push((*index, spots, own.to_owned()));
-        }
-    }
-    let mut places = places.as_slice();
-    for (index, gap) in wanted.iter().zip(gaps) {
-        let found = owned.iter().find(|(owner, ..)| owner == index);
-        if let (Some((_, spots, own)), Some(Some(table))) = (found, tables.get_mut(*index)) {
-            let (here, rest) = places.split_at(spots.len().min(places.len()));
-            spot::move_to(table, spots, here);
-            places = rest;
-            table.decor_mut().set_prefix(format!("{gap}{own}"));
         }
     }
 }

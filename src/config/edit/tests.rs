@@ -377,7 +377,7 @@ fn belongs_to_removed(text: &str, index: usize, next: &Topology) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(120))]
+    #![proptest_config(ProptestConfig::with_cases(150))]
 
     #[test]
     fn any_change_gives_what_was_asked_for_and_keeps_every_other_comment(

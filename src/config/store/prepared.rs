@@ -12,7 +12,7 @@ use std::{
 
 use super::{StoreError, backup::remove_if_there};
 use crate::{
-    config::{digest::Digest, file},
+    config::{digest::Digest, text::text_of},
     model::topology::Topology,
 };
 
@@ -91,7 +91,7 @@ impl Prepared {
 
     /// Whether the file in place is still that for which this was made.
     pub(super) fn check_unedited(&self) -> Result<(), StoreError> {
-        let text = file::text_of(&self.target)?;
+        let text = text_of(&self.target)?;
         if Digest::of(text.as_bytes()) == self.found {
             return Ok(());
         }
