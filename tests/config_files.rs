@@ -52,7 +52,7 @@ fn what_is_right_reads_and_renders_and_reads_the_same() {
 #[test]
 fn what_is_wrong_is_told_in_full() {
     let files = files("tests/data/invalid");
-    assert_eq!(files.len(), 36);
+    assert_eq!(files.len(), 38);
     let update = std::env::var_os("UPDATE_EXPECTED").is_some();
     let mut wrong = Vec::new();
     for path in files {
@@ -126,6 +126,61 @@ fn keys(value: &toml::Value, found: &mut BTreeSet<String>) {
     }
 }
 
+/// All but `services_file`, which cannot stand beside services.
+fn full_settings() -> config::Settings {
+    use pointsman::model::{
+        principal::{Role, Scope},
+        topology::Count,
+    };
+    let scope = || Scope::new(vec!["web-*".to_owned()]);
+    let hash = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21l$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+    let name = || config::UserName::try_from("ada".to_owned()).unwrap();
+    config::Settings {
+        services_file: None,
+        node: config::Node {
+            name: "lb1".parse().unwrap(),
+            state_dir: PathBuf::from("/var/lib/pointsman"),
+            threads: config::Threads::try_from(4).ok(),
+            drain_timeout: "1s".parse().unwrap(),
+            access_log: true,
+            events_kept: Count::default(),
+            revisions_kept: Count::default(),
+        },
+        auth: Some(config::Auth {
+            backends: vec![config::Backend::Local],
+            login_ttl: "1s".parse().unwrap(),
+            users: vec![config::User {
+                name: name(),
+                password_hash: config::PasswordHash::try_from(hash.to_owned()).unwrap(),
+                role: Some(Role::Admin),
+                services: scope(),
+            }],
+            rules: vec![config::Rule {
+                user: name(),
+                role: Role::Viewer,
+                services: scope(),
+            }],
+        }),
+        admin: config::AdminDoor {
+            socket: Some(PathBuf::from("admin.sock")),
+            socket_group: Some("pointsman".to_owned()),
+            http: Some(config::HttpDoor {
+                listen: "127.0.0.1:7000".parse().unwrap(),
+                certificate: Some("admin".parse().unwrap()),
+                hosts: vec!["lb1.example.org".to_owned()],
+            }),
+        },
+        certificates: [(
+            "admin".parse().unwrap(),
+            config::Certificate {
+                cert_file: PathBuf::from("admin.pem"),
+                key_file: PathBuf::from("admin.key"),
+            },
+        )]
+        .into(),
+    }
+}
+
 /// Sets every setting to what is not its default, so that each is written out when serialized;
 /// a struct literal names all fields, so that the compiler asks for one that is added.
 fn full_config() -> toml::Table {
@@ -162,13 +217,7 @@ fn full_config() -> toml::Table {
     let topology = Topology {
         services: vec![service],
     };
-    let node = config::Node {
-        name: "lb1".parse().unwrap(),
-        threads: config::Threads::try_from(4).ok(),
-        drain_timeout: "1s".parse().unwrap(),
-        access_log: true,
-    };
-    let mut full = toml::Table::try_from(config::Settings { node }).unwrap();
+    let mut full = toml::Table::try_from(full_settings()).unwrap();
     full.extend(toml::Table::try_from(topology).unwrap());
     full
 }
@@ -180,6 +229,7 @@ fn the_explained_configuration_sets_every_key() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/pointsman.toml");
     let text = fs::read_to_string(path).unwrap();
     keys(&text.parse::<toml::Table>().unwrap().into(), &mut explained);
-    assert_eq!(known.len(), 28);
+    assert_eq!(known.len(), 47);
+    assert!(text.contains("\n# services_file = "));
     assert_eq!(explained, known);
 }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::file::{MAX_BYTES, MAX_PROBLEMS};
+use super::{file::MAX_PROBLEMS, text::MAX_BYTES};
 use crate::model::problem::Problem;
 
 /// Why a configuration file cannot be used.
@@ -42,10 +42,13 @@ pub enum ConfigError {
         /// What is wrong, by line; [`MAX_PROBLEMS`] at the most.
         problems: Vec<Problem>,
     },
+    /// The settings and the services are in files of their own, and neither can be used.
+    #[error("{_0}\n{_1}")]
+    Both(Box<ConfigError>, Box<ConfigError>),
 }
 
 /// The system's words without its capital and number, and plain ones for the commonest case.
-fn reason(error: &io::Error) -> String {
+pub(super) fn reason(error: &io::Error) -> String {
     if error.kind() == io::ErrorKind::NotFound {
         return "there is no such file".to_owned();
     }

@@ -1,26 +1,28 @@
 //! The file: read as a whole, with everything that is wrong in it.
 //! It must not write, and must not judge values by itself; the types and the model's check do.
 
-use std::{fs::File, io::Read, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use toml::de::DeValue;
 
 use super::{
     error::ConfigError,
     reader::{Fault, FaultKind, Reader},
-    settings::{Node as NodeSettings, Settings},
+    settings::{self, AdminDoor, Auth, Certificate, Node as NodeSettings, Settings},
+    text::text_of,
     tree::{Node, Struck, Tree},
     wording,
 };
 use crate::model::{
     check::check,
+    name::Name,
     problem::{Place, Problem, Step},
     topology::{Service, Topology},
 };
-
-/// The largest file that is read, in bytes: 16 MiB.
-pub const MAX_BYTES: u64 = 16 << 20;
 
 /// How many problems of one file are looked for.
 pub const MAX_PROBLEMS: usize = 100;
@@ -40,55 +42,105 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 struct Document {
     #[serde(default)]
+    services_file: Option<PathBuf>,
+    #[serde(default)]
     node: NodeSettings,
     #[serde(default, rename = "service")]
     services: Vec<Service>,
+    #[serde(default)]
+    auth: Option<Auth>,
+    #[serde(default)]
+    admin: AdminDoor,
+    #[serde(default)]
+    certificates: BTreeMap<Name, Certificate>,
 }
 
 impl From<Document> for Config {
     fn from(document: Document) -> Self {
-        let Document { node, services } = document;
         Self {
-            settings: Settings { node },
-            topology: Topology { services },
+            settings: Settings {
+                services_file: document.services_file,
+                node: document.node,
+                auth: document.auth,
+                admin: document.admin,
+                certificates: document.certificates,
+            },
+            topology: Topology {
+                services: document.services,
+            },
         }
     }
 }
 
-/// Reads the file at `path`.
+impl From<Topology> for Config {
+    fn from(topology: Topology) -> Self {
+        Self {
+            settings: Settings::default(),
+            topology,
+        }
+    }
+}
+
+/// Reads the file at `path`, and the one that it names for the services if it does.
 ///
 /// # Errors
 ///
-/// When it cannot be read, is no text or too large, or when anything in it is wrong.
+/// When one cannot be read, is no text or too large, or when anything in them is wrong.
 pub fn read(path: impl AsRef<Path>) -> Result<Config, ConfigError> {
-    let path = path.as_ref().to_owned();
-    let mut bytes = Vec::new();
-    let outcome =
-        File::open(&path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
-    if let Err(source) = outcome {
-        return Err(ConfigError::Unreadable { path, source });
-    }
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(ConfigError::TooLarge { path });
-    }
-    let text = match str::from_utf8(&bytes) {
-        Ok(text) => text,
-        Err(error) => {
-            let good = bytes.iter().take(error.valid_up_to());
-            let line = good.filter(|byte| **byte == b'\n').count() + 1;
-            return Err(ConfigError::NotText { path, line });
-        }
-    };
-    parse(text).map_err(|problems| ConfigError::Problems { path, problems })
+    let path = path.as_ref();
+    let text = text_of(path)?;
+    read_with(path, &text, text_of)
 }
 
-/// Reads the text of a file.
+/// Reads `text`, which stands in the file at `path`, and what `text_of` has of the services' file.
+pub(super) fn read_with(
+    path: &Path,
+    text: &str,
+    text_of: impl FnOnce(&Path) -> Result<String, ConfigError>,
+) -> Result<Config, ConfigError> {
+    let problems_in = |path: &Path, problems| ConfigError::Problems {
+        path: path.to_owned(),
+        problems,
+    };
+    let config = parse(text).map_err(|problems| problems_in(path, problems));
+    let Some(services) = services_file(path, text) else {
+        return config;
+    };
+    let topology = text_of(&services).and_then(|text| {
+        parse_services(&text).map_err(|problems| problems_in(&services, problems))
+    });
+    match (config, topology) {
+        (Ok(config), Ok(topology)) => Ok(Config { topology, ..config }),
+        (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
+        (Err(one), Err(other)) => Err(ConfigError::Both(Box::new(one), Box::new(other))),
+    }
+}
+
+/// The file that `text`, which stands in the file at `path`, names for the services, however
+/// wrong the rest of it is.
+pub(super) fn services_file(path: &Path, text: &str) -> Option<PathBuf> {
+    let tree = Tree::parse(text).ok()?;
+    let file = tree.root.get_ref().get("services_file")?;
+    let directory = path.parent().unwrap_or(Path::new(""));
+    Some(directory.join(file.get_ref().as_str()?))
+}
+
+/// Reads the text of a file. That of a `services_file` that it may name is not looked for.
 ///
 /// # Errors
 ///
 /// Everything that is wrong, by line, up to [`MAX_PROBLEMS`]; of what is not even TOML only the
 /// first.
 pub fn parse(text: &str) -> Result<Config, Vec<Problem>> {
+    parse_as::<Document>(text)
+}
+
+/// Reads the text of a file that has services and nothing else.
+pub(super) fn parse_services(text: &str) -> Result<Topology, Vec<Problem>> {
+    parse_as::<Topology>(text).map(|config| config.topology)
+}
+
+fn parse_as<D: DeserializeOwned + Into<Config>>(text: &str) -> Result<Config, Vec<Problem>> {
     let tree = Tree::parse(text).map_err(|(message, line)| {
         let line = Some(line);
         let problem = Problem::new(Place::root(), wording::bounded(&message));
@@ -99,15 +151,12 @@ pub fn parse(text: &str) -> Result<Config, Vec<Problem>> {
         struck: Struck::default(),
         problems: Vec::new(),
     };
-    let config = reading.read_on();
+    let config = reading.read_on::<D>();
     if let Some(config) = &config {
         reading.check(&config.topology);
+        reading.check_settings(&config.settings);
     }
-    if tree.root.get_ref().get("service").is_none() {
-        let message = "no [[service]]: nothing to balance";
-        let problem = Problem::new(Place::root(), message);
-        reading.problems.push(problem);
-    }
+    reading.check_services_are_once();
     match (config, reading.problems) {
         (Some(config), problems) if problems.is_empty() => Ok(config),
         (_, mut problems) => {
@@ -129,13 +178,13 @@ struct Reading<'t, 'i> {
 impl Reading<'_, '_> {
     /// What is left of the file when all that cannot be read is struck out; `None` when that is
     /// the root, or there was no end of problems.
-    fn read_on(&mut self) -> Option<Config> {
+    fn read_on<D: DeserializeOwned + Into<Config>>(&mut self) -> Option<Config> {
         while self.problems.len() < MAX_PROBLEMS {
             let reader = Reader {
                 node: &self.tree.root,
                 struck: &self.struck,
             };
-            match Document::deserialize(reader) {
+            match D::deserialize(reader) {
                 Ok(document) => return Some(document.into()),
                 Err(fault) => self.take_out(&fault)?,
             }
@@ -197,6 +246,51 @@ impl Reading<'_, '_> {
                 message,
             });
         }
+    }
+
+    /// Adds what is wrong between the settings that were read. A certificate may be lacking only
+    /// because it was struck out.
+    fn check_settings(&mut self, settings: &Settings) {
+        for problem in settings::check::check(settings) {
+            let steps = self.tree.whole_steps(problem.place.steps(), &self.struck);
+            let of_certificate = steps.last() == Some(&Step::Key("certificate".to_owned()));
+            if of_certificate && self.lacks_certificates() {
+                continue;
+            }
+            let (place, line) = self.tree.locate(&steps);
+            let message = problem.message;
+            self.problems.push(Problem {
+                place,
+                line,
+                message,
+            });
+        }
+    }
+
+    fn lacks_certificates(&self) -> bool {
+        let Some(all) = self.tree.root.get_ref().get("certificates") else {
+            return false;
+        };
+        let entries = all.get_ref().as_table();
+        let mut entries = entries.into_iter().flat_map(|table| table.values());
+        self.struck.has(all) || entries.any(|entry| self.struck.has(entry))
+    }
+
+    /// Adds that there is no service in the file, or that there are two places for them.
+    fn check_services_are_once(&mut self) {
+        let root = self.tree.root.get_ref();
+        let message = match (root.get("service"), root.get("services_file")) {
+            (None, None) => "no [[service]]: nothing to balance",
+            (Some(_), Some(_)) => "services stand here and in `services_file`; one must go",
+            (None, Some(_)) | (Some(_), None) => return,
+        };
+        let key = Step::Key("service".to_owned());
+        let (place, line) = match root.get("service") {
+            Some(_) => self.tree.locate(&[key]),
+            None => (Place::root(), None),
+        };
+        let problem = Problem::new(place, message);
+        self.problems.push(Problem { line, ..problem });
     }
 
     /// Whether a key of this service, or an item of one of its lists, is struck out.

@@ -1,15 +1,28 @@
 //! The configuration file: read with every problem at once, and written.
 //! It must not start or change anything; what is done with a configuration is decided elsewhere.
 
+mod digest;
+mod edit;
 mod error;
 mod file;
 mod reader;
 mod render;
+#[cfg(test)]
+mod samples;
 mod settings;
+mod store;
+mod text;
 mod tree;
 mod wording;
 
+pub use digest::{Digest, DigestError};
+pub use edit::{EditError, edit};
 pub use error::ConfigError;
-pub use file::{Config, MAX_BYTES, MAX_PROBLEMS, parse, read};
+pub use file::{Config, MAX_PROBLEMS, parse, read};
 pub use render::render;
-pub use settings::{Node, Settings, Threads};
+pub use settings::{
+    AdminDoor, Auth, Backend, Certificate, HttpDoor, Node, PasswordHash, Rule, Settings, Threads,
+    User, UserName,
+};
+pub use store::{Prepared, Store, StoreError};
+pub use text::MAX_BYTES;

@@ -1,21 +1,50 @@
 //! The settings: what people write about the node itself, as opposed to its services.
 //! It must not hold anything that a command may change.
 
-use std::{num::NonZero, thread};
+use std::{collections::BTreeMap, env, ffi::OsStr, num::NonZero, path::PathBuf, thread};
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
     name::{MAX_NAME, Name},
     period::Period,
+    topology::Count,
 };
+
+pub(super) mod check;
+mod doors;
+mod people;
+
+pub use doors::{AdminDoor, Certificate, HttpDoor};
+pub use people::{Auth, Backend, PasswordHash, Rule, User, UserName};
 
 /// Everything in the file but the services.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
+    /// The file that has the services, relative to the one that has this; absent: the same one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub services_file: Option<PathBuf>,
     /// This process on this machine.
     pub node: Node,
+    /// Who may do what; absent: root and the owner of the process, at the local socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
+    /// The ways in for administrators.
+    pub admin: AdminDoor,
+    /// Certificates by the names under which doors refer to them.
+    pub certificates: BTreeMap<Name, Certificate>,
+}
+
+impl Settings {
+    /// Where the local socket of administrators is.
+    pub fn admin_socket(&self) -> PathBuf {
+        match (&self.admin.socket, directory("RUNTIME_DIRECTORY")) {
+            (Some(socket), _) => socket.clone(),
+            (None, Some(directory)) => directory.join("admin.sock"),
+            (None, None) => self.node.state_dir.join("admin.sock"),
+        }
+    }
 }
 
 /// This process on this machine.
@@ -24,6 +53,9 @@ pub struct Settings {
 pub struct Node {
     /// What it is called among others like it; absent: the host name.
     pub name: Name,
+    /// Where it keeps what must outlive it; absent: `$STATE_DIRECTORY`, else `pointsman-state`
+    /// in the working directory.
+    pub state_dir: PathBuf,
     /// How many threads carry sessions; absent: one per core.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<Threads>,
@@ -31,17 +63,39 @@ pub struct Node {
     pub drain_timeout: Period,
     /// Whether every session that ends is logged.
     pub access_log: bool,
+    /// How many events the journal keeps.
+    pub events_kept: Count,
+    /// How many revisions the journal keeps.
+    pub revisions_kept: Count,
 }
 
 impl Default for Node {
     fn default() -> Self {
         Self {
             name: host_name(),
+            state_dir: directory("STATE_DIRECTORY")
+                .unwrap_or_else(|| PathBuf::from("pointsman-state")),
             threads: None,
             drain_timeout: Period::from_secs(30),
             access_log: false,
+            events_kept: count(100_000),
+            revisions_kept: count(1000),
         }
     }
+}
+
+fn count(number: i64) -> Count {
+    Count::try_from(number).unwrap_or_default()
+}
+
+/// The directory that the service manager made for us, the first one if there are several.
+fn directory(variable: &str) -> Option<PathBuf> {
+    first_directory(&env::var_os(variable)?)
+}
+
+fn first_directory(list: &OsStr) -> Option<PathBuf> {
+    let first = env::split_paths(list).next()?;
+    (!first.as_os_str().is_empty()).then_some(first)
 }
 
 impl Node {
@@ -111,6 +165,24 @@ mod tests {
         assert_eq!(name_from("büro 1").as_str(), "b-ro-1");
         assert_eq!(name_from("").as_str(), "localhost");
         assert_eq!(name_from(&"x".repeat(300)).as_str().len(), MAX_NAME);
+    }
+
+    #[test]
+    fn the_first_directory_of_the_service_manager_is_taken() {
+        let first = |list: &str| first_directory(OsStr::new(list));
+        assert_eq!(first("/run/a:/run/b"), Some(PathBuf::from("/run/a")));
+        assert_eq!(first(""), None);
+    }
+
+    #[test]
+    fn the_socket_is_where_it_is_set_to_be_else_in_a_directory_of_ours() {
+        let mut settings = Settings::default();
+        assert_eq!(
+            settings.admin_socket().file_name(),
+            Some(OsStr::new("admin.sock"))
+        );
+        settings.admin.socket = Some(PathBuf::from("/run/pm.sock"));
+        assert_eq!(settings.admin_socket(), PathBuf::from("/run/pm.sock"));
     }
 
     #[test]

@@ -1,0 +1,405 @@
+//! What `edit` keeps and what it changes.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    config::{parse, samples},
+    model::topology::{Admin, Host, Weight},
+};
+
+const COMMENTED: &str = include_str!("../../../tests/data/edit/commented.toml");
+
+fn services(text: &str) -> Topology {
+    parse(text).unwrap().topology
+}
+
+/// The text after a change, and its lines that were not there and those that are gone.
+fn changed(text: &str, change: impl FnOnce(&mut Topology)) -> (String, Vec<String>, Vec<String>) {
+    let old = services(text);
+    let mut next = old.clone();
+    change(&mut next);
+    let new = edit(text, &old, &next).unwrap();
+    assert_eq!(services(&new), next);
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let (before, after) = (lines(text), lines(&new));
+    let added = after.iter().filter(|line| !before.contains(line)).cloned();
+    let gone = before.iter().filter(|line| !after.contains(line)).cloned();
+    (new.clone(), added.collect(), gone.collect())
+}
+
+fn host(name: &str, address: &str) -> Host {
+    Host {
+        name: name.parse().unwrap(),
+        address: address.parse().unwrap(),
+        weight: Weight::default(),
+        max_sessions: None,
+        admin: Admin::Enabled,
+    }
+}
+
+#[test]
+fn a_changed_value_changes_its_line_and_nothing_else() {
+    let (_, added, gone) = changed(COMMENTED, |next| {
+        next.services[0].groups[0].hosts[0].weight = Weight::default();
+    });
+    assert_eq!(added, ["    weight = 1  # was 10"]);
+    assert_eq!(gone, ["    weight = 5  # was 10"]);
+}
+
+#[test]
+fn a_key_is_put_at_its_place_and_taken_out_with_its_comment() {
+    let (text, added, _) = changed(COMMENTED, |next| {
+        next.services[0].groups[0].hosts[1].weight = Weight::try_from(7).unwrap();
+        next.services[0].groups[1].hosts[0].admin = Admin::Disabled;
+    });
+    assert!(
+        text.contains("    address = \"10.0.0.2:7001\"\n    weight = 7\n"),
+        "{text}"
+    );
+    let inline =
+        "    { name = \"w1\", address = \"10.0.1.1:7001\", admin = \"disabled\" }, # first rack";
+    assert_eq!(added, ["    weight = 7", inline]);
+    let (_, added, gone) = changed(COMMENTED, |next| {
+        next.services[0].groups[0].hosts[0].max_sessions = None;
+    });
+    assert_eq!(added, [""; 0]);
+    assert_eq!(
+        gone,
+        ["    # it has little memory", "    max_sessions = 500"]
+    );
+}
+
+#[test]
+fn a_host_is_added_beside_the_others_of_its_group() {
+    let (text, _, gone) = changed(COMMENTED, |next| {
+        let groups = &mut next.services[0].groups;
+        groups[0].hosts.push(host("w4", "10.0.0.4:7001"));
+        groups[1].hosts.push(host("w3", "10.0.1.3:7001"));
+    });
+    assert_eq!(gone, [""; 0]);
+    let table =
+        "\n    [[service.group.host]]\n    name = \"w4\"\n    address = \"10.0.0.4:7001\"\n";
+    let (before, after) = text.split_once(table).expect(&text);
+    assert!(
+        before.contains("name = \"w3\"") && after.contains("green: the hosts"),
+        "{text}"
+    );
+    let inline = "# second rack\n    { name = \"w3\", address = \"10.0.1.3:7001\" },\n";
+    assert!(text.contains(inline), "{text}");
+}
+
+#[test]
+fn a_removed_host_takes_its_own_comments_with_it_and_no_others() {
+    let (_, added, gone) = changed(COMMENTED, |next| {
+        next.services[0].groups[0].hosts.remove(2);
+        next.services[0].groups[1].hosts.remove(1);
+    });
+    assert_eq!(added, [""; 0]);
+    assert_eq!(
+        gone,
+        [
+            "    # w3 is new, too.",
+            "    name = \"w3\"",
+            "    address = \"10.0.0.3:7001\"",
+            "    # the second",
+            "    { name = \"w2\", address = \"10.0.1.2:7001\", weight = 2 }, # second rack",
+        ]
+    );
+}
+
+#[test]
+fn groups_and_services_come_and_go_beside_their_siblings() {
+    let (text, _, gone) = changed(COMMENTED, |next| {
+        let mut group = next.services[0].groups[0].clone();
+        group.name = "red".parse().unwrap();
+        next.services[0].groups.push(group);
+        let mut service = next.services[1].clone();
+        service.name = "news".parse().unwrap();
+        service.listen = vec!["127.0.0.1:119".parse().unwrap()];
+        next.services.insert(1, service);
+    });
+    assert_eq!(gone, [""; 0]);
+    let places = [
+        "\"green\"",
+        "\"red\"",
+        "\"news\"",
+        "# Its mail.",
+        "\"mail\"",
+        "# --- people",
+    ];
+    let places: Vec<_> = places
+        .iter()
+        .map(|word| text.find(word).expect(&text))
+        .collect();
+    assert!(places.is_sorted(), "{text}");
+    let (text, _, gone) = changed(COMMENTED, |next| {
+        next.services[0].groups.remove(0);
+        next.services[0].active = None;
+        next.services.remove(1);
+    });
+    assert!(
+        text.contains("  # blue: the hosts of the first room\n\n"),
+        "{text}"
+    );
+    assert!(gone.contains(&"# Its mail.".to_owned()), "{gone:?}");
+}
+
+#[test]
+fn without_any_service_the_file_says_so_and_takes_new_ones() {
+    let (text, ..) = changed(COMMENTED, |next| next.services.clear());
+    assert!(text.contains("service = []\n"), "{text}");
+    assert!(
+        text.contains("# --- services ---\n") && text.contains("# --- people ---\n"),
+        "{text}"
+    );
+    let old = services(COMMENTED);
+    let again = edit(&text, &services(&text), &old).unwrap();
+    assert_eq!(services(&again), old);
+    let (text, ..) = changed("service = [] # none yet\n[node]\nname = \"a\"\n", |next| {
+        *next = old.clone();
+    });
+    assert!(
+        text.starts_with("[node]\nname = \"a\"\n\n# none yet\n[[service]]\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn another_order_moves_the_tables_with_their_comments() {
+    let (text, added, gone) = changed(COMMENTED, |next| {
+        next.services[0].groups[0].hosts.reverse();
+        next.services[0].groups[1].hosts.reverse();
+        next.services.reverse();
+    });
+    assert_eq!((added.len(), gone.len()), (0, 0), "{added:?} {gone:?}");
+    let places = [
+        "# --- services",
+        "# Its mail.",
+        "# The shop",
+        "# w3 is",
+        "# w1 is",
+        "# --- people",
+    ];
+    let places: Vec<_> = places
+        .iter()
+        .map(|word| text.find(word).expect(&text))
+        .collect();
+    assert!(places.is_sorted(), "{text}");
+}
+
+#[test]
+fn line_ends_and_the_mark_at_the_start_stay() {
+    let text = format!("\u{feff}{}", COMMENTED.replace('\n', "\r\n"));
+    let (new, ..) = changed(&text, |next| {
+        next.services[0].groups[0].hosts.remove(1);
+        next.services[0].groups[0]
+            .hosts
+            .push(host("w4", "10.0.0.4:7001"));
+    });
+    assert!(new.starts_with('\u{feff}') && !new.replace("\r\n", "").contains('\n'));
+}
+
+#[test]
+fn a_wrong_notion_of_what_the_file_says_is_made_good() {
+    let old = services(COMMENTED);
+    let mut next = old.clone();
+    next.services[0].groups[0].hosts.truncate(1);
+    for old in [&Topology::default(), &next] {
+        let text = edit(COMMENTED, old, &next).unwrap();
+        assert_eq!(services(&text), next);
+        assert!(text.contains("name = \"lb1\" # as in the DNS\n"), "{text}");
+    }
+    assert!(matches!(edit("[", &old, &next), Err(EditError::NotToml(_))));
+    next.services[0].groups.clear();
+    assert_eq!(edit(COMMENTED, &old, &next), Err(EditError::NotTheSame));
+}
+
+/// Adds comments to a rendered file: above and at the end of lines, as `mask` says.
+fn with_comments(text: &str, mask: &[u8]) -> String {
+    let mut out = String::new();
+    for (index, line) in text.lines().enumerate() {
+        let bits = mask.get(index % mask.len().max(1)).copied().unwrap_or(0);
+        if bits & 1 != 0 {
+            out.push_str(&format!("# apart {index}\n\n"));
+        }
+        if bits & 2 != 0 && !line.is_empty() {
+            out.push_str(&format!("# above {index} {line}\n"));
+        }
+        let end = if bits & 4 != 0 && !line.is_empty() {
+            format!(" # behind {index} {line}")
+        } else {
+            String::new()
+        };
+        out.push_str(&format!("{line}{end}\n"));
+    }
+    out.push_str("# the end\n");
+    out
+}
+
+/// A change of any kind to `old`, chosen by `dice`, with parts from `other`.
+fn change(old: &Topology, other: &Topology, dice: [usize; 4]) -> Topology {
+    let mut next = old.clone();
+    let [kind, a, b, c] = dice;
+    if next.services.is_empty() || kind == 0 {
+        next.services.clone_from(&other.services);
+        return next;
+    }
+    let count = next.services.len();
+    if kind == 1 {
+        next.services.remove(a % count);
+        return next;
+    }
+    if kind == 2 {
+        next.services.reverse();
+        return next;
+    }
+    let service = &mut next.services[a % count];
+    let count = service.groups.len();
+    let group = &mut service.groups[b % count];
+    let hosts = group.hosts.len();
+    match kind {
+        3 if count > 1 => {
+            service.active = None;
+            service.groups.remove(b % count);
+        }
+        4 if hosts > 0 => drop(group.hosts.remove(c % hosts)),
+        5 => group
+            .hosts
+            .insert(c % (hosts + 1), host("added.to.it", "10.9.9.9:99")),
+        6 if hosts > 0 => group.hosts[c % hosts].weight = Weight::try_from(77).unwrap(),
+        7 if hosts > 0 => group.hosts[c % hosts].max_sessions = None,
+        8 => group.sticky = None,
+        9 => group.hosts.reverse(),
+        10 => service.groups.reverse(),
+        11 => service.timeouts = crate::model::topology::Timeouts::default(),
+        _ => service.active = None,
+    }
+    next
+}
+
+/// What a line of a rendered file is about: names of service, group and host, and the key.
+#[derive(Clone, Default)]
+struct About {
+    names: Vec<String>,
+    is_header: bool,
+    /// Whether it is a line within a table of settings.
+    is_inner: bool,
+    key: String,
+}
+
+/// For each line of a rendered file with comments, what it is about; none for blank lines.
+fn abouts(text: &str) -> Vec<Option<About>> {
+    let lines: Vec<_> = text.lines().collect();
+    let mut names: Vec<String> = Vec::new();
+    let mut table = String::new();
+    let mut abouts = Vec::new();
+    for (index, line) in lines.iter().enumerate() {
+        let line = line.split(" #").next().unwrap();
+        let is_header = line.starts_with('[');
+        if line.starts_with("[[") {
+            let name = lines[index..]
+                .iter()
+                .find_map(|line| line.strip_prefix("name = \""));
+            names.truncate(line.matches('.').count());
+            names.push(name.unwrap().split('"').next().unwrap().to_owned());
+            table.clear();
+        } else if is_header {
+            table = line
+                .trim_end_matches(']')
+                .rsplit('.')
+                .next()
+                .unwrap()
+                .to_owned();
+        }
+        let own = line.split(" =").next().unwrap();
+        let key = if table.is_empty() && !is_header {
+            own
+        } else {
+            &table
+        };
+        let about = About {
+            names: names.clone(),
+            is_header: line.starts_with("[["),
+            is_inner: !table.is_empty() && !is_header,
+            key: key.to_owned(),
+        };
+        abouts.push((!line.is_empty() && !line.starts_with('#')).then_some(about));
+    }
+    abouts
+}
+
+/// Whether what `about` is about is in `topology`.
+fn is_there(about: &About, topology: &Topology) -> bool {
+    let mut names = about.names.iter();
+    let Some(name) = names.next() else {
+        return true;
+    };
+    let mut services = topology.services.iter();
+    let Some(service) = services.find(|service| service.name.as_str() == name) else {
+        return false;
+    };
+    let key = about.key.as_str();
+    let Some(name) = names.next() else {
+        let limits = service.limits != crate::model::topology::Limits::default();
+        return (key != "active" || service.active.is_some()) && (key != "limits" || limits);
+    };
+    let mut groups = service.groups.iter();
+    let Some(group) = groups.find(|group| group.name.as_str() == name) else {
+        return false;
+    };
+    let Some(name) = names.next() else {
+        return key != "sticky" || group.sticky.is_some();
+    };
+    let mut hosts = group.hosts.iter();
+    let Some(host) = hosts.find(|host| host.name.as_str() == name) else {
+        return false;
+    };
+    key != "max_sessions" || host.max_sessions.is_some()
+}
+
+fn belongs_to_removed(text: &str, index: usize, next: &Topology) -> bool {
+    let lines: Vec<_> = text.lines().collect();
+    let abouts = abouts(text);
+    let Some(place) = (index..lines.len()).find(|place| abouts[*place].is_some()) else {
+        return false;
+    };
+    let mut about = abouts[place].clone().unwrap();
+    if lines[index..place].iter().any(|line| line.is_empty()) {
+        if about.is_header {
+            about.names.pop();
+        }
+        if !about.is_inner {
+            about.key.clear();
+        }
+    }
+    !is_there(&about, next)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn any_change_gives_what_was_asked_for_and_keeps_every_other_comment(
+        old in samples::topology(),
+        other in samples::topology(),
+        mask in proptest::collection::vec(0..8_u8, 1..40),
+        dice in [0..13_usize, 0..9_usize, 0..9_usize, 0..9_usize],
+    ) {
+        let text = with_comments(&render(&old), &mask);
+        prop_assert_eq!(&services(&text), &old);
+        let next = change(&old, &other, dice);
+        let new = edit(&text, &old, &next)
+            .map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
+        prop_assert_eq!(&services(&new), &next);
+        let care = attempt(text.parse().unwrap(), &old, &next, Care::Values);
+        prop_assert_eq!(care.ok(), Some(new.clone()), "the careful way did not do\n{}", text);
+        for (index, line) in text.lines().enumerate() {
+            let comment = line.find("# ").map_or("", |start| &line[start..]);
+            if !new.contains(comment) {
+                let is_gone = belongs_to_removed(&text, index, &next);
+                prop_assert!(is_gone, "{comment}\n{text}\n=>\n{new}");
+            }
+        }
+    }
+}

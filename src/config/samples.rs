@@ -1,0 +1,122 @@
+//! Any topology that a file may have, for tests.
+//! It must not make one that the model's check refuses.
+
+use proptest::{option, prelude::*};
+
+use crate::model::{
+    address::Address,
+    name::Name,
+    period::Period,
+    topology::{
+        Admin, Count, Group, Host, Limits, Retries, Scheduler, Service, Sticky, Timeouts, Topology,
+        Weight,
+    },
+};
+
+fn address() -> impl Strategy<Value = Address> {
+    any::<std::net::IpAddr>()
+        .prop_flat_map(|ip| (Just(ip), 1..=u16::MAX))
+        .prop_map(|parts| Address::from(std::net::SocketAddr::from(parts)))
+}
+
+fn period() -> impl Strategy<Value = Period> {
+    (0..300_000_000_000_u64).prop_map(Period::from_millis)
+}
+
+fn count() -> impl Strategy<Value = Count> {
+    (1..=1_000_000_000_i64).prop_map(|n| Count::try_from(n).unwrap())
+}
+
+fn scheduler() -> impl Strategy<Value = Scheduler> {
+    let bounded = |factor| Scheduler::SourceHash {
+        load_factor: Some(factor),
+    };
+    prop_oneof![
+        proptest::sample::select(&Scheduler::ALL[..]),
+        (1.0..=10.0).prop_map(bounded)
+    ]
+}
+
+fn host(name: Name) -> impl Strategy<Value = Host> {
+    let admin = prop_oneof![
+        Just(Admin::Enabled),
+        Just(Admin::Draining),
+        Just(Admin::Disabled)
+    ];
+    (address(), 0..=256_i64, option::of(count()), admin).prop_map(
+        move |(address, weight, max_sessions, admin)| Host {
+            name: name.clone(),
+            address,
+            weight: Weight::try_from(weight).unwrap(),
+            max_sessions,
+            admin,
+        },
+    )
+}
+
+/// Up to `most` names, no two alike.
+fn names(least: usize, most: usize) -> impl Strategy<Value = Vec<Name>> {
+    proptest::collection::btree_set("[A-Za-z0-9._-]{1,64}", least..=most)
+        .prop_map(|names| names.iter().map(|name| name.parse().unwrap()).collect())
+        .prop_shuffle()
+}
+
+fn group(name: Name) -> impl Strategy<Value = Group> {
+    let sticky = (period(), count()).prop_map(|(ttl, entries)| Sticky { ttl, entries });
+    let hosts = names(0, 4).prop_flat_map(|names| names.into_iter().map(host).collect::<Vec<_>>());
+    (scheduler(), option::of(sticky), hosts).prop_map(move |(scheduler, sticky, hosts)| Group {
+        name: name.clone(),
+        scheduler,
+        sticky,
+        hosts,
+    })
+}
+
+fn service(name: Name, listen: Vec<Address>) -> impl Strategy<Value = Service> {
+    let timeouts = [period(), period(), period(), period()].prop_map(|periods| {
+        let [connect, idle, half_closed, lifetime] = periods;
+        Timeouts {
+            connect,
+            idle,
+            half_closed,
+            lifetime,
+        }
+    });
+    let groups =
+        names(1, 3).prop_flat_map(|names| names.into_iter().map(group).collect::<Vec<_>>());
+    (
+        timeouts,
+        option::of(count()),
+        0..=16_i64,
+        groups,
+        any::<[bool; 2]>(),
+    )
+        .prop_map(
+            move |(timeouts, sessions, retries, groups, [active, default_timeouts])| Service {
+                name: name.clone(),
+                listen: listen.clone(),
+                active: active.then(|| groups[groups.len() - 1].name.clone()),
+                timeouts: if default_timeouts {
+                    Timeouts::default()
+                } else {
+                    timeouts
+                },
+                limits: Limits { sessions },
+                retries: Retries::try_from(retries).unwrap(),
+                groups,
+            },
+        )
+}
+
+pub(super) fn topology() -> impl Strategy<Value = Topology> {
+    let listen = proptest::collection::btree_set(address(), 3);
+    (names(0, 3), listen)
+        .prop_flat_map(|(names, listen)| {
+            names
+                .into_iter()
+                .zip(listen)
+                .map(|(name, address)| service(name, vec![address]))
+                .collect::<Vec<_>>()
+        })
+        .prop_map(|services| Topology { services })
+}

@@ -1,0 +1,76 @@
+//! What must hold between the settings of one file.
+//! It must not judge single values, and must not look at the world (whether a file is there).
+
+use std::collections::HashSet;
+
+use super::Settings;
+use crate::model::{
+    principal::Scope,
+    problem::{Place, Problem},
+};
+
+/// Everything that is wrong between `settings`.
+pub(in crate::config) fn check(settings: &Settings) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    check_http(settings, &mut problems);
+    check_auth(settings, &mut problems);
+    problems
+}
+
+fn check_http(settings: &Settings, problems: &mut Vec<Problem>) {
+    let Some(http) = &settings.admin.http else {
+        return;
+    };
+    let place = Place::root().key("admin").key("http");
+    match &http.certificate {
+        Some(name) if !settings.certificates.contains_key(name) => {
+            let message = format!("there is no [certificates.{name}]");
+            problems.push(Problem::new(place.key("certificate"), message));
+        }
+        None if !http.listen.socket().ip().is_loopback() => {
+            let message = format!(
+                "{} can be reached from other machines, so it needs a `certificate`",
+                http.listen
+            );
+            problems.push(Problem::new(place.key("listen"), message));
+        }
+        Some(_) | None => {}
+    }
+}
+
+fn check_auth(settings: &Settings, problems: &mut Vec<Problem>) {
+    let Some(auth) = &settings.auth else {
+        return;
+    };
+    let place = Place::root().key("auth");
+    let backends = place.key("backends");
+    if auth.backends.is_empty() {
+        let message = "somebody must be asked about passwords, at least \"local\"";
+        problems.push(Problem::new(backends.clone(), message));
+    }
+    let mut asked = HashSet::new();
+    for (index, backend) in auth.backends.iter().enumerate() {
+        if !asked.insert(backend) {
+            problems.push(Problem::new(backends.item(index), "this stands here twice"));
+        }
+    }
+    let mut names = HashSet::new();
+    for (index, user) in auth.users.iter().enumerate() {
+        let place = place.key("user").item(index);
+        if !names.insert(&user.name) {
+            let message = format!("there are two users called {}", user.name);
+            problems.push(Problem::new(place.key("name"), message));
+        }
+        check_scope(&user.services, &place, problems);
+    }
+    for (index, rule) in auth.rules.iter().enumerate() {
+        check_scope(&rule.services, &place.key("rule").item(index), problems);
+    }
+}
+
+fn check_scope(scope: &Scope, place: &Place, problems: &mut Vec<Problem>) {
+    if scope.globs().is_empty() {
+        let message = "no service at all; leave it out for every service";
+        problems.push(Problem::new(place.key("services"), message));
+    }
+}
