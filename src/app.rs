@@ -18,6 +18,8 @@ use crate::{
 
 /// Descriptors that are not for sessions: the program's own, pipes for bulk data, spare.
 const RESERVED: u64 = 512;
+/// With fewer descriptors nothing can be balanced, and libraries below us panic for want of one.
+const LEAST_DESCRIPTORS: u64 = 32;
 
 /// Why the program could not start.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +27,9 @@ pub enum StartError {
     /// No threads, no pollers, no signal handlers.
     #[error("cannot set up the process: {0}")]
     Process(#[from] io::Error),
+    /// The limit on open files leaves no room for anything.
+    #[error("{0} open files are too few: at least {LEAST_DESCRIPTORS} are needed (`ulimit -Hn`)")]
+    Descriptors(u64),
     /// The configuration cannot be run here.
     #[error(transparent)]
     Apply(#[from] ApplyError),
@@ -65,6 +70,9 @@ impl App {
         let node = settings.node;
         let threads = node.thread_count();
         let descriptors = raise_descriptor_limit()?;
+        if descriptors < LEAST_DESCRIPTORS {
+            return Err(StartError::Descriptors(descriptors));
+        }
         let room = room_for_sessions(descriptors);
         let control = Builder::new_current_thread().enable_all().build()?;
         // Before anything is said: whoever reads that we are up may stop us.

@@ -39,6 +39,8 @@ impl From<End> for Exit {
 pub(super) fn exit_for(error: &StartError) -> Exit {
     match error {
         StartError::Nothing | StartError::Apply(ApplyError::Invalid(_)) => Exit::Invalid,
-        StartError::Process(_) | StartError::Apply(ApplyError::Refused(_)) => Exit::Failed,
+        StartError::Process(_)
+        | StartError::Descriptors(_)
+        | StartError::Apply(ApplyError::Refused(_)) => Exit::Failed,
     }
 }

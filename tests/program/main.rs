@@ -7,6 +7,7 @@
 mod support;
 
 mod demo;
+mod descriptors;
 mod process;
 mod refusals;
 mod stopping;
