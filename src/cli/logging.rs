@@ -42,7 +42,9 @@ pub(super) fn start(format: LogFormat, level: Option<&str>) -> Result<(), LogLev
     let parsed = understand(filter)?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(parsed)
-        .with_writer(io::stderr);
+        .with_writer(io::stderr)
+        // It would say so on standard error, and panic where nobody reads that either.
+        .log_internal_errors(false);
     let colour = io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     match format {

@@ -8,6 +8,7 @@ mod support;
 
 mod demo;
 mod descriptors;
+mod logs;
 mod process;
 mod refusals;
 mod stopping;
