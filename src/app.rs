@@ -18,6 +18,8 @@ use crate::{
 
 /// Descriptors that are not for sessions: the program's own, pipes for bulk data, spare.
 const RESERVED: u64 = 512;
+/// With fewer descriptors nothing can be balanced, and libraries below us panic for want of one.
+const LEAST_DESCRIPTORS: u64 = 32;
 
 /// Why the program could not start.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +27,9 @@ pub enum StartError {
     /// No threads, no pollers, no signal handlers.
     #[error("cannot set up the process: {0}")]
     Process(#[from] io::Error),
+    /// The limit on open files leaves no room for anything.
+    #[error("{0} open files are too few: at least {LEAST_DESCRIPTORS} are needed (`ulimit -Hn`)")]
+    Descriptors(u64),
     /// The configuration cannot be run here.
     #[error(transparent)]
     Apply(#[from] ApplyError),
@@ -47,6 +52,7 @@ pub enum End {
 pub struct App {
     balancer: Balancer,
     drain_timeout: Duration,
+    signals: Signals,
     control: Runtime,
     _data: DataThreads,
 }
@@ -63,7 +69,17 @@ impl App {
         }
         let node = settings.node;
         let threads = node.thread_count();
-        let room = room_for_sessions(raise_descriptor_limit()?);
+        let descriptors = raise_descriptor_limit()?;
+        if descriptors < LEAST_DESCRIPTORS {
+            return Err(StartError::Descriptors(descriptors));
+        }
+        let room = room_for_sessions(descriptors);
+        let control = Builder::new_current_thread().enable_all().build()?;
+        // Before anything is said: whoever reads that we are up may stop us.
+        let signals = {
+            let _inside = control.enter();
+            Signals::listen()?
+        };
         tracing::info!(
             node = %node.name,
             threads,
@@ -71,7 +87,6 @@ impl App {
             "starting; so many sessions fit"
         );
         warn_of_large_limits(&topology, room);
-        let control = Builder::new_current_thread().enable_all().build()?;
         let data = DataThreads::start(threads, node.access_log)?;
         let balancer = Balancer::start_on(data.lanes(), room, topology)?;
         for service in &balancer.status().services {
@@ -82,6 +97,7 @@ impl App {
         Ok(Self {
             balancer,
             drain_timeout: node.drain_timeout.duration(),
+            signals,
             control,
             _data: data,
         })
@@ -93,18 +109,15 @@ impl App {
     }
 
     /// Runs until SIGTERM or SIGINT, with `beside` for as long; then lets sessions end.
-    ///
-    /// # Errors
-    /// When signals cannot be listened for.
-    pub fn run(self, beside: impl AsyncFnOnce(&Balancer)) -> Result<End, StartError> {
+    pub fn run(self, beside: impl AsyncFnOnce(&Balancer)) -> End {
         let Self {
             balancer,
             drain_timeout,
+            mut signals,
             control,
             _data,
         } = self;
         control.block_on(async {
-            let mut signals = Signals::listen()?;
             tokio::select! {
                 _signal = signals.next() => {}
                 () = beside(&balancer) => {}
@@ -116,11 +129,11 @@ impl App {
                 biased;
                 signal = signals.next() => {
                     tracing::warn!("ending at once, at a second signal");
-                    Ok(End::AtOnce(signal))
+                    End::AtOnce(signal)
                 }
                 left = balancer.shut_down(drain_timeout) => {
                     tracing::info!(reset = left.reset, "stopped");
-                    Ok(End::Orderly)
+                    End::Orderly
                 }
             }
         })
@@ -128,6 +141,7 @@ impl App {
 }
 
 /// The signals that ask for an end.
+#[derive(Debug)]
 struct Signals {
     terminate: Signal,
     interrupt: Signal,

@@ -14,7 +14,7 @@ use tokio::{
 
 use super::{Exit, complain, run::exit_for, say, table::Table, terminal};
 use crate::{
-    app::{App, End},
+    app::App,
     config::parse,
     control::{
         Balancer,
@@ -42,14 +42,9 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options) -> Exit {
     match start(options) {
-        Ok((app, hosts)) => match app.run(async |balancer| show(balancer, hosts, options).await) {
-            Ok(End::Orderly) => Exit::Done,
-            Ok(End::AtOnce(signal)) => Exit::Signal(signal),
-            Err(error) => {
-                complain(&error);
-                exit_for(&error)
-            }
-        },
+        Ok((app, hosts)) => app
+            .run(async |balancer| show(balancer, hosts, options).await)
+            .into(),
         Err(exit) => exit,
     }
 }

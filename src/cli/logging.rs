@@ -3,7 +3,10 @@
 
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::{EnvFilter, filter::ParseError};
+use tracing_subscriber::{
+    EnvFilter,
+    filter::{LevelFilter, ParseError},
+};
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -16,10 +19,16 @@ pub(super) enum LogFormat {
 
 /// A filter that cannot be understood.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot understand the log level {filter:?}: {source}")]
-pub(super) struct LogLevelError {
-    filter: String,
-    source: ParseError,
+pub(super) enum LogLevelError {
+    /// It is no filter.
+    #[error("cannot understand the log level {filter:?}: {source}")]
+    Filter { filter: String, source: ParseError },
+    /// A word in it is no level: it would pass for the name of a module, and silence all others.
+    #[error(
+        "{0:?} is no log level; there are off, error, warn, info, debug, trace, \
+         and for one module: pointsman=debug"
+    )]
+    Level(String),
 }
 
 /// Writes log lines to standard error: those that `level` lets through, or else `RUST_LOG`, or
@@ -30,15 +39,12 @@ pub(super) fn start(format: LogFormat, level: Option<&str>) -> Result<(), LogLev
         .or(from_environment.as_deref())
         .filter(|filter| !filter.is_empty());
     let filter = filter.unwrap_or("info");
-    let parsed = filter
-        .parse::<EnvFilter>()
-        .map_err(|source| LogLevelError {
-            filter: filter.to_owned(),
-            source,
-        })?;
+    let parsed = understand(filter)?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(parsed)
-        .with_writer(io::stderr);
+        .with_writer(io::stderr)
+        // It would say so on standard error, and panic where nobody reads that either.
+        .log_internal_errors(false);
     let colour = io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     match format {
@@ -46,4 +52,45 @@ pub(super) fn start(format: LogFormat, level: Option<&str>) -> Result<(), LogLev
         LogFormat::Json => lines.json().flatten_event(true).init(),
     }
     Ok(())
+}
+
+fn understand(filter: &str) -> Result<EnvFilter, LogLevelError> {
+    let parsed = filter.parse().map_err(|source| LogLevelError::Filter {
+        filter: filter.to_owned(),
+        source,
+    })?;
+    let mut words = filter.split(',').map(str::trim);
+    let no_level =
+        |word: &&str| !word.contains(['=', '[', ']', ':']) && word.parse::<LevelFilter>().is_err();
+    match words.find(no_level) {
+        Some(word) => Err(LogLevelError::Level(word.to_owned())),
+        None => Ok(parsed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_and_filters_are_understood() {
+        for filter in [
+            "info",
+            "WARN",
+            "off",
+            "3",
+            "info,pointsman=debug",
+            "pointsman::proxy",
+            "warn, pointsman[session{client=1,host=2}]=trace",
+        ] {
+            assert!(understand(filter).is_ok(), "{filter}");
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_no_level_is_not_taken_for_a_module() {
+        for filter in ["loud", "info,loud", "pointsman=loud", "info=debug=warn"] {
+            assert!(understand(filter).is_err(), "{filter}");
+        }
+    }
 }

@@ -18,11 +18,8 @@ pub(super) fn run(file: &Path) -> Exit {
             return Exit::Invalid;
         }
     };
-    let started = App::start(config);
-    let ended = started.and_then(|app| app.run(async |_| std::future::pending().await));
-    match ended {
-        Ok(End::Orderly) => Exit::Done,
-        Ok(End::AtOnce(signal)) => Exit::Signal(signal),
+    match App::start(config) {
+        Ok(app) => app.run(async |_| std::future::pending().await).into(),
         Err(error) => {
             complain(&error);
             exit_for(&error)
@@ -30,9 +27,20 @@ pub(super) fn run(file: &Path) -> Exit {
     }
 }
 
+impl From<End> for Exit {
+    fn from(end: End) -> Self {
+        match end {
+            End::Orderly => Self::Done,
+            End::AtOnce(signal) => Self::Signal(signal),
+        }
+    }
+}
+
 pub(super) fn exit_for(error: &StartError) -> Exit {
     match error {
         StartError::Nothing | StartError::Apply(ApplyError::Invalid(_)) => Exit::Invalid,
-        StartError::Process(_) | StartError::Apply(ApplyError::Refused(_)) => Exit::Failed,
+        StartError::Process(_)
+        | StartError::Descriptors(_)
+        | StartError::Apply(ApplyError::Refused(_)) => Exit::Failed,
     }
 }

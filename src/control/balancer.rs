@@ -30,6 +30,9 @@ const LOOK: Duration = Duration::from_millis(10);
 const GRACE: Duration = Duration::from_secs(2);
 
 /// A running balancer.
+///
+/// Dropping it stops to accept, as [`Self::shut_down`] does first; open sessions go on to their
+/// end for as long as the runtime that they are on.
 #[derive(Debug)]
 pub struct Balancer {
     runtime: Mutex<Runtime>,
@@ -177,5 +180,11 @@ impl Balancer {
     /// Never held across a wait; what a panic leaves behind is whole.
     fn runtime(&self) -> MutexGuard<'_, Runtime> {
         self.runtime.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Balancer {
+    fn drop(&mut self) {
+        self.runtime().stop_accepting();
     }
 }
