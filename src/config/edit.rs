@@ -126,4 +126,6 @@ fn replace_all(mut document: DocumentMut, next: &Topology) -> String {
 }
 
 #[cfg(test)]
+mod property;
+#[cfg(test)]
 mod tests;
