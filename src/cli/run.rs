@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{Exit, complain};
 use crate::{
-    app::{App, End, StartError},
+    app::{App, End, NodeError, StartError},
     config::read,
     control::balancer::ApplyError,
 };
@@ -18,7 +18,7 @@ pub(super) fn run(file: &Path) -> Exit {
             return Exit::Invalid;
         }
     };
-    match App::start(config) {
+    match App::start_node(file, config) {
         Ok(app) => app.run(async |_| std::future::pending().await).into(),
         Err(error) => {
             complain(&error);
@@ -38,9 +38,12 @@ impl From<End> for Exit {
 
 pub(super) fn exit_for(error: &StartError) -> Exit {
     match error {
-        StartError::Nothing | StartError::Apply(ApplyError::Invalid(_)) => Exit::Invalid,
+        StartError::Apply(ApplyError::Invalid(_)) | StartError::Node(NodeError::Config(_)) => {
+            Exit::Invalid
+        }
         StartError::Process(_)
         | StartError::Descriptors(_)
+        | StartError::Node(_)
         | StartError::Apply(ApplyError::Refused(_)) => Exit::Failed,
     }
 }

@@ -7,7 +7,7 @@ use std::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError, sync_channel},
     },
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -55,6 +55,8 @@ pub struct Start {
     pub access: Option<Box<dyn Access>>,
     /// What is to run: that of the last revision, or else this.
     pub first: Begin,
+    /// The file is behind the journal, and is to be written again.
+    pub redo_file: bool,
 }
 
 /// With which configuration a node begins.
@@ -87,11 +89,12 @@ pub enum StartError {
     Thread(#[from] io::Error),
 }
 
-/// Starts the control task on a thread of its own, with what is to run running.
+/// Starts the control task on a thread of its own, with what is to run running. The thread ends
+/// after [`Control::stop`], or when no handle is left.
 ///
 /// # Errors
 /// When that cannot run or cannot be recorded; nothing runs then.
-pub fn start(start: Start) -> Result<Control, StartError> {
+pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
     let Start {
         node,
         balancer,
@@ -99,6 +102,7 @@ pub fn start(start: Start) -> Result<Control, StartError> {
         file,
         access,
         first,
+        redo_file,
     } = start;
     let state = begin(&balancer, record.as_mut(), first)?;
     let (messages, inbox) = sync_channel(WAITING);
@@ -110,7 +114,7 @@ pub fn start(start: Start) -> Result<Control, StartError> {
         epoch,
         node,
     };
-    let pipeline = Pipeline {
+    let mut pipeline = Pipeline {
         node: control.node.clone(),
         state,
         balancer,
@@ -121,14 +125,16 @@ pub fn start(start: Start) -> Result<Control, StartError> {
         reloaded: None,
         unwritten: None,
     };
+    if redo_file {
+        pipeline.redo_file();
+    }
     let controller = Controller {
         pipeline,
         jobs: Jobs::default(),
     };
-    thread::Builder::new()
-        .name("control".to_owned())
-        .spawn(move || controller.run(&inbox))?;
-    Ok(control)
+    let thread = thread::Builder::new().name("control".to_owned());
+    let thread = thread.spawn(move || controller.run(&inbox))?;
+    Ok((control, thread))
 }
 
 /// Runs and records the first configuration.
@@ -194,7 +200,11 @@ impl Controller {
         ));
         loop {
             match inbox.recv_timeout(self.patience()) {
-                Ok(first) => self.take_in(first, inbox),
+                Ok(first) => {
+                    if !self.take_in(first, inbox) {
+                        break;
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -221,8 +231,8 @@ impl Controller {
     }
 
     /// Takes in what waits. Changes gather until something else comes between; their order is
-    /// that in which they came.
-    fn take_in(&mut self, first: Message, inbox: &Receiver<Message>) {
+    /// that in which they came. Returns whether the task goes on.
+    fn take_in(&mut self, first: Message, inbox: &Receiver<Message>) -> bool {
         let mut changes = Vec::new();
         let mut next = Some(first);
         while let Some(message) = next {
@@ -240,6 +250,10 @@ impl Controller {
                         reply: Some(reply),
                     };
                     self.sort(asked, &mut changes);
+                }
+                Message::Stop => {
+                    self.flush(&mut changes);
+                    return false;
                 }
                 Message::Record { events, reply } => {
                     let _ = reply.send(self.pipeline.record_events(events));
@@ -268,6 +282,7 @@ impl Controller {
             };
         }
         self.flush(&mut changes);
+        true
     }
 
     fn sort(&mut self, asked: Asked, changes: &mut Vec<Asked>) {

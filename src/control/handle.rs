@@ -37,6 +37,8 @@ pub(super) enum Message {
         value: Option<Value>,
         reply: oneshot::Sender<Result<(), CommandError>>,
     },
+    /// The task ends after what came before this.
+    Stop,
     Kept {
         prefix: String,
         reply: oneshot::Sender<Result<Vec<(String, Value)>, CommandError>>,
@@ -117,6 +119,12 @@ impl Control {
         })
         .await
         .unwrap_or_else(|| Err(busy()))
+    }
+
+    /// Has the control task end, after everything that was asked of it before.
+    pub fn stop(&self) {
+        // Where it is gone already, or too busy to hear, the end of the process ends it.
+        let _ = self.messages.try_send(Message::Stop);
     }
 
     /// Events from now on, as they come into effect.

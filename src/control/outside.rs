@@ -31,8 +31,28 @@ pub trait File: Send + std::fmt::Debug {
     /// Puts the prepared text in the place of the file.
     ///
     /// # Errors
-    /// A sentence. The change is in effect all the same; it is tried again.
-    fn commit(&mut self, prepared: Box<dyn PreparedFile>) -> Result<(), String>;
+    /// Why it is not there. The change is in effect all the same.
+    fn commit(&mut self, prepared: Box<dyn PreparedFile>) -> Result<(), NotCommitted>;
+}
+
+/// A text that could not be put in the place of the file.
+#[derive(Debug)]
+pub struct NotCommitted {
+    /// Why.
+    pub message: String,
+    /// The text, where trying again may help; not when somebody has edited the file meanwhile.
+    pub again: Option<Box<dyn PreparedFile>>,
+}
+
+/// What is told about people, and what is to be recorded with it.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// The data of the answer.
+    pub data: Value,
+    /// What happened.
+    pub events: Vec<Event>,
+    /// What is to be kept under which key; `None` is to be forgotten.
+    pub keep: Vec<(String, Option<Value>)>,
 }
 
 /// A new text of the file, not visible yet. Dropped, it leaves no trace.
@@ -52,13 +72,9 @@ pub trait Access: Send + std::fmt::Debug {
     /// `denied` when not, `unavailable` when nobody can say.
     fn recheck(&mut self, principal: &Principal) -> Result<(), CommandError>;
 
-    /// Answers `logout`, `logins`, `end-login` and `explain-access`; with what happened by it.
+    /// Answers `logout`, `logins`, `end-login` and `explain-access`.
     ///
     /// # Errors
     /// `not-found` or `denied`, with what and which.
-    fn answer(
-        &mut self,
-        principal: &Principal,
-        command: &Command,
-    ) -> Result<(Value, Vec<Event>), CommandError>;
+    fn answer(&mut self, principal: &Principal, command: &Command) -> Result<Told, CommandError>;
 }

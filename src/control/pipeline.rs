@@ -16,7 +16,7 @@ use tokio::sync::{broadcast, oneshot};
 use super::{
     answer::Answer,
     balancer::Balancer,
-    outside::{Access, File, PreparedFile},
+    outside::{Access, File, NotCommitted, PreparedFile},
     reconcile::Prepared,
     record::{Entry, Record, RecordError, Recorded, Revision},
 };
@@ -238,14 +238,39 @@ impl Pipeline {
         }
     }
 
-    /// Puts the new text in the place of the file. A failure is reported and tried again; what
-    /// was recorded stays in effect.
-    pub(super) fn write_file(&mut self) {
-        if let (Some(file), Some(prepared)) = (&mut self.file, self.unwritten.take())
-            && let Err(error) = file.commit(prepared)
-        {
-            tracing::error!(error, "cannot put the new configuration file in its place");
+    /// Writes the file anew, from what runs.
+    pub(super) fn redo_file(&mut self) {
+        let Some(file) = &mut self.file else { return };
+        match file.prepare(&self.state.topology, self.state.revision) {
+            Ok(prepared) => {
+                self.unwritten = Some(prepared);
+                self.write_file();
+            }
+            Err(error) => tracing::error!(%error, "the file cannot be brought up to the journal"),
         }
+    }
+
+    /// Puts the new text in the place of the file. A failure is reported and tried again; what
+    /// was recorded stays in effect. A file that was edited meanwhile is left alone.
+    pub(super) fn write_file(&mut self) {
+        let (Some(file), Some(prepared)) = (&mut self.file, self.unwritten.take()) else {
+            return;
+        };
+        let Err(NotCommitted { message, again }) = file.commit(prepared) else {
+            return;
+        };
+        tracing::error!(message, "the new configuration file is not in its place");
+        if again.is_none() {
+            let event = Event::new(
+                "config.conflict",
+                self.state.revision,
+                json!({"message": message}),
+            );
+            if let Err(error) = self.record_events(vec![event]) {
+                tracing::error!(%error, "cannot record a conflict");
+            }
+        }
+        self.unwritten = again;
     }
 
     /// Records what happened without a command, and publishes it.

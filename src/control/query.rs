@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     cloud_event::{cloud_event, visible},
+    outside::Told,
     pipeline::{Pipeline, unreadable},
     record::Recorded,
 };
@@ -54,7 +55,13 @@ pub(super) fn answer(
                     "nobody can log in here: there is no [auth]",
                 ));
             };
-            let (data, events) = access.answer(principal, command)?;
+            let Told { data, events, keep } = access.answer(principal, command)?;
+            for (key, value) in keep {
+                pipeline
+                    .record
+                    .keep(&key, value.as_ref())
+                    .map_err(unreadable)?;
+            }
             pipeline.record_events(events)?;
             Ok(data)
         }

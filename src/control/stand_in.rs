@@ -75,6 +75,7 @@ fn take(
             let kept = record.keep(&key, value.as_ref());
             let _ = reply.send(kept.map_err(unavailable));
         }
+        Message::Stop => {}
         Message::Kept { prefix, reply } => {
             let _ = reply.send(record.kept(&prefix).map_err(unavailable));
         }

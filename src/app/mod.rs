@@ -1,7 +1,11 @@
 //! The program as a whole: threads, balancer and signals, wired together, from start to exit.
 //! It must not hold any behaviour of its own that a module below could have.
 
-use std::{io, time::Duration};
+mod document;
+mod node;
+mod people;
+
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::{
@@ -9,10 +13,17 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
+pub use node::NodeError;
+use node::{Node, start_node};
+
 use crate::{
-    config::Config,
-    control::{Balancer, balancer::ApplyError, status::NodeStatus},
-    model::topology::Topology,
+    config::{Config, Settings},
+    control::{Balancer, Control, balancer::ApplyError, status::NodeStatus},
+    model::{
+        command::Command,
+        principal::{Door, Principal},
+        topology::Topology,
+    },
     proxy::threads::DataThreads,
 };
 
@@ -33,9 +44,9 @@ pub enum StartError {
     /// The configuration cannot be run here.
     #[error(transparent)]
     Apply(#[from] ApplyError),
-    /// There is nothing to run.
-    #[error("there is no [[service]] in the configuration: nothing to balance")]
-    Nothing,
+    /// The node cannot start.
+    #[error(transparent)]
+    Node(#[from] NodeError),
 }
 
 /// How the program came to its end.
@@ -50,7 +61,8 @@ pub enum End {
 /// A program that has started.
 #[derive(Debug)]
 pub struct App {
-    balancer: Balancer,
+    balancer: Arc<Balancer>,
+    node: Option<Node>,
     drain_timeout: Duration,
     signals: Signals,
     control: Runtime,
@@ -58,16 +70,32 @@ pub struct App {
 }
 
 impl App {
-    /// Starts what `config` says.
+    /// Runs what `config` says and no more: nothing is kept, and nobody can come in.
     ///
     /// # Errors
-    /// When the system refuses threads or addresses, or there is no service.
+    /// When the system refuses threads or addresses.
     pub fn start(config: Config) -> Result<Self, StartError> {
-        let Config { settings, topology } = config;
-        if topology.services.is_empty() {
-            return Err(StartError::Nothing);
-        }
-        let node = settings.node;
+        let app = Self::set_up(&config.settings, &config.topology)?;
+        app.balancer.apply(config.topology)?;
+        app.say_where_it_listens();
+        Ok(app)
+    }
+
+    /// Runs the node that `file`, which says `config`, describes.
+    ///
+    /// # Errors
+    /// When the system refuses threads, files or addresses, or the journal is not to be had.
+    pub fn start_node(file: &Path, config: Config) -> Result<Self, StartError> {
+        let mut app = Self::set_up(&config.settings, &config.topology)?;
+        let runtime = app.control.handle();
+        app.node = Some(start_node(file, config.settings, &app.balancer, runtime)?);
+        app.say_where_it_listens();
+        Ok(app)
+    }
+
+    /// Threads, signals and limits; nothing runs on them yet.
+    fn set_up(settings: &Settings, topology: &Topology) -> Result<Self, StartError> {
+        let node = &settings.node;
         let threads = node.thread_count();
         let descriptors = raise_descriptor_limit()?;
         if descriptors < LEAST_DESCRIPTORS {
@@ -86,21 +114,25 @@ impl App {
             sessions = room,
             "starting; so many sessions fit"
         );
-        warn_of_large_limits(&topology, room);
+        warn_of_large_limits(topology, room);
         let data = DataThreads::start(threads, node.access_log)?;
-        let balancer = Balancer::start_on(data.lanes(), room, topology)?;
-        for service in &balancer.status().services {
-            for address in &service.listen {
-                tracing::info!(service = %service.name, %address, "listening");
-            }
-        }
+        let balancer = Balancer::start_on(data.lanes(), room, Topology::default())?;
         Ok(Self {
-            balancer,
+            balancer: Arc::new(balancer),
+            node: None,
             drain_timeout: node.drain_timeout.duration(),
             signals,
             control,
             _data: data,
         })
+    }
+
+    fn say_where_it_listens(&self) {
+        for service in &self.balancer.status().services {
+            for address in &service.listen {
+                tracing::info!(service = %service.name, %address, "listening");
+            }
+        }
     }
 
     /// How everything is.
@@ -112,18 +144,20 @@ impl App {
     pub fn run(self, beside: impl AsyncFnOnce(&Balancer)) -> End {
         let Self {
             balancer,
+            node,
             drain_timeout,
             mut signals,
             control,
             _data,
         } = self;
-        control.block_on(async {
+        let reload = node.as_ref().map(|node| node.control.clone());
+        let end = control.block_on(async {
             tokio::select! {
-                _signal = signals.next() => {}
+                () = signals.until_the_end(reload.as_ref()) => {}
                 () = beside(&balancer) => {}
             }
-            let active: u32 =
-                balancer.status().services.iter().map(|service| service.sessions.active).sum();
+            let services = balancer.status().services;
+            let active: u32 = services.iter().map(|service| service.sessions.active).sum();
             tracing::info!(sessions = active, patience = ?drain_timeout, "stopping; a second signal ends at once");
             tokio::select! {
                 biased;
@@ -136,13 +170,18 @@ impl App {
                     End::Orderly
                 }
             }
-        })
+        });
+        if let Some(node) = node {
+            node.stop();
+        }
+        end
     }
 }
 
-/// The signals that ask for an end.
+/// The signals that ask for an end, or for the file to be taken in again.
 #[derive(Debug)]
 struct Signals {
+    reload: Signal,
     terminate: Signal,
     interrupt: Signal,
 }
@@ -152,15 +191,41 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            reload: signal(SignalKind::hangup())?,
         })
     }
 
-    /// The number of the next one.
+    /// Reloads at each SIGHUP, until a signal asks for an end.
+    async fn until_the_end(&mut self, control: Option<&Control>) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.reload.recv() => if let Some(control) = control {
+                    reload(control).await;
+                },
+            }
+        }
+    }
+
+    /// The number of the next one that asks for an end.
     async fn next(&mut self) -> i32 {
         tokio::select! {
             _ = self.terminate.recv() => SignalKind::terminate().as_raw_value(),
             _ = self.interrupt.recv() => SignalKind::interrupt().as_raw_value(),
         }
+    }
+}
+
+/// Takes in the file as it is now.
+async fn reload(control: &Control) {
+    let who = Principal::part("file", Door::File);
+    let answer = control
+        .execute(who, Command::Reload {}.into(), "SIGHUP".to_owned())
+        .await;
+    match answer.error {
+        None => tracing::info!(revision = answer.revision, diff = ?answer.diff, "reloaded"),
+        Some(error) => tracing::error!(%error, "not reloaded"),
     }
 }
 
