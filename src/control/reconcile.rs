@@ -36,7 +36,7 @@ use crate::{
 
 /// Why the world refused a topology.
 #[derive(Debug, thiserror::Error)]
-#[error("service {service} cannot listen on {address}: {source}")]
+#[error("service {service} cannot listen on {address}: {}", source.kind())]
 pub struct PrepareError {
     /// The service that asked.
     pub service: Name,

@@ -333,8 +333,7 @@ macro_rules! bounded_number {
 
             fn try_from(number: i64) -> Result<Self, String> {
                 match <$inner>::try_from(number) {
-                    #[allow(unused_comparisons, clippy::absurd_extreme_comparisons)]
-                    Ok(inner) if inner >= $least && inner <= $most => Ok(Self(inner)),
+                    Ok(inner) if ($least..=$most).contains(&inner) => Ok(Self(inner)),
                     _ => Err(format!("{number} is not between {} and {}", $least, $most)),
                 }
             }

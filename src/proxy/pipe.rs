@@ -23,6 +23,7 @@ const KEPT: usize = 16;
 static PIPES: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
+    #[expect(clippy::vec_box, reason = "they go in and out as they are, and a session has room for one only as a pointer")]
     static POOL: RefCell<Vec<Box<Pipe>>> = const { RefCell::new(Vec::new()) };
 }
 
