@@ -3,8 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use pointsman::model::{
+    catalogue::CATALOGUE,
     check::check,
-    command::{CATALOGUE, Command, Options, Request},
+    command::{Command, Options, Request},
     error::Code,
     policy::authorize,
     principal::{Door, Principal, Role, Scope},

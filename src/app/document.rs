@@ -87,7 +87,10 @@ impl Document {
 fn refused(error: &ConfigError) -> CommandError {
     let code = match error {
         ConfigError::Unreadable { .. } => Code::Failed,
-        _ => Code::Invalid,
+        ConfigError::NotText { .. }
+        | ConfigError::TooLarge { .. }
+        | ConfigError::Problems { .. }
+        | ConfigError::Both(..) => Code::Invalid,
     };
     CommandError::new(code, error.to_string())
 }

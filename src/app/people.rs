@@ -234,6 +234,10 @@ impl Access for Asked {
         }
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the others are not about people"
+    )]
     fn answer(&mut self, principal: &Principal, command: &Command) -> Result<Told, CommandError> {
         let Some(logins) = &self.people.logins else {
             return Err(CommandError::invalid(

@@ -24,7 +24,8 @@ use super::{
     record::{Entry, Last, Record, RecordError, Revision},
 };
 use crate::model::{
-    command::{Command, Request, entry},
+    catalogue::entry,
+    command::{Command, Request},
     event::Event,
     name::Name,
     policy::authorize,
@@ -195,7 +196,7 @@ impl Controller {
         let started = serde_json::json!({"revision": self.pipeline.state.revision, "epoch": self.pipeline.record.epoch()});
         self.note(Event::new(
             "node.started",
-            &self.pipeline.node.clone(),
+            self.pipeline.node.clone(),
             started,
         ));
         loop {
@@ -211,7 +212,7 @@ impl Controller {
             self.jobs.look(&mut self.pipeline);
             self.pipeline.write_file();
         }
-        self.note(Event::bare("node.stopping", &self.pipeline.node.clone()));
+        self.note(Event::bare("node.stopping", self.pipeline.node.clone()));
     }
 
     fn note(&mut self, event: Event) {

@@ -10,24 +10,25 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::{broadcast, oneshot};
 
 use super::{
     answer::Answer,
     balancer::Balancer,
+    outcome::{Outcome, done, dry, entry, refused},
     outside::{Access, File, NotCommitted, PreparedFile},
     reconcile::Prepared,
-    record::{Entry, Record, RecordError, Recorded, Revision},
+    record::{Entry, Record, RecordError, Recorded},
 };
 use crate::model::{
-    command::{Command, Options, Request},
+    command::{Command, Request},
     error::{Code, CommandError},
     event::Event,
     name::Name,
     policy::authorize,
     principal::Principal,
-    state::{Change, Given, State, Target},
+    state::{Change, Given, State},
 };
 
 /// Everything that a change goes through.
@@ -55,13 +56,8 @@ pub(super) struct Asked {
     pub(super) reply: Option<oneshot::Sender<Answer>>,
 }
 
-/// What a command came to, before it is recorded.
-struct Outcome {
-    entry: Entry,
-    answer: Answer,
-    close: Option<Target>,
-    reply: Option<oneshot::Sender<Answer>>,
-}
+/// What was done unseen: the sockets, and the new text of the file where there is one.
+type PreparedChange = (Prepared, Option<Box<dyn PreparedFile>>);
 
 impl Pipeline {
     /// Carries out changes that wait together. Where the world refuses them together, each is
@@ -130,20 +126,18 @@ impl Pipeline {
 
     /// What the command needs to be told: the time, and for some another configuration.
     fn given(&mut self, command: &Command) -> Result<Given, CommandError> {
-        let topology = match command {
-            Command::Rollback { revision } => {
-                let found = self.record.topology(*revision).map_err(unreadable)?;
-                Some(found.ok_or_else(|| CommandError::not_found("revision", revision))?)
-            }
-            Command::Reload {} => match &mut self.file {
-                Some(file) => {
-                    let (topology, digest) = file.read()?;
-                    self.reloaded = Some(digest);
-                    Some(topology)
-                }
-                None => return Err(CommandError::invalid("there is no file to reload")),
-            },
-            _ => None,
+        let topology = if let Command::Rollback { revision } = command {
+            let found = self.record.topology(*revision).map_err(unreadable)?;
+            Some(found.ok_or_else(|| CommandError::not_found("revision", revision))?)
+        } else if *command == (Command::Reload {}) {
+            let Some(file) = &mut self.file else {
+                return Err(CommandError::invalid("there is no file to reload"));
+            };
+            let (topology, digest) = file.read()?;
+            self.reloaded = Some(digest);
+            Some(topology)
+        } else {
+            None
         };
         Ok(Given {
             now: now(),
@@ -152,10 +146,7 @@ impl Pipeline {
     }
 
     /// Does what the world can refuse, unseen.
-    fn prepare(
-        &mut self,
-        next: &State,
-    ) -> Result<Option<(Prepared, Option<Box<dyn PreparedFile>>)>, CommandError> {
+    fn prepare(&mut self, next: &State) -> Result<Option<PreparedChange>, CommandError> {
         if next.topology == self.state.topology {
             return Ok(None);
         }
@@ -180,7 +171,7 @@ impl Pipeline {
         &mut self,
         next: State,
         mut outcomes: Vec<Outcome>,
-        prepared: Option<(Prepared, Option<Box<dyn PreparedFile>>)>,
+        prepared: Option<PreparedChange>,
     ) {
         let written = prepared.as_ref().and_then(|(_, written)| written.as_ref());
         let digest = written
@@ -340,112 +331,6 @@ fn join(outcomes: Vec<Outcome>, asked: Vec<Asked>) -> Vec<Outcome> {
             ..outcome
         })
         .collect()
-}
-
-fn entry(
-    state: &State,
-    change: &Change,
-    author: &Principal,
-    options: &Options,
-    time: u64,
-) -> Entry {
-    let revision = change.revises(state).then(|| {
-        let revision = Revision {
-            revision: change.next.revision,
-            time,
-            author: author.user.clone(),
-            door: author.door,
-            reason: options.reason.clone(),
-            diff: change.lines.clone(),
-        };
-        (revision, change.next.topology.clone())
-    });
-    let jobs = (change.next.jobs != state.jobs).then(|| change.next.jobs.clone());
-    Entry {
-        time,
-        revision,
-        jobs,
-        events: change.events.clone(),
-        ..Entry::default()
-    }
-}
-
-fn done(asked: &Asked, change: &Change, mut entry: Entry) -> Outcome {
-    let revision = change.next.revision;
-    entry.events.push(audit(asked, revision, None));
-    let diff = change.lines.clone();
-    let answer = Answer::done(asked.id.clone(), revision, diff, Value::Null);
-    Outcome {
-        entry,
-        answer,
-        close: change.close.clone(),
-        reply: None,
-    }
-}
-
-fn dry(asked: &Asked, state: &State, change: &Change) -> Outcome {
-    let diff = change.lines.clone();
-    let answer = Answer::done(asked.id.clone(), state.revision, diff, Value::Null);
-    let events = vec![audit(asked, state.revision, None)];
-    let entry = Entry {
-        time: now(),
-        events,
-        ..Entry::default()
-    };
-    Outcome {
-        entry,
-        answer,
-        close: None,
-        reply: None,
-    }
-}
-
-fn refused(asked: &Asked, revision: u64, error: CommandError) -> Outcome {
-    let events = vec![audit(asked, revision, Some(&error))];
-    let entry = Entry {
-        time: now(),
-        events,
-        ..Entry::default()
-    };
-    let answer = Answer::refused(asked.id.clone(), revision, error);
-    Outcome {
-        entry,
-        answer,
-        close: None,
-        reply: None,
-    }
-}
-
-/// The line of the audit trail: who, how checked, from where, what, and what came of it.
-fn audit(asked: &Asked, revision: u64, error: Option<&CommandError>) -> Event {
-    let Asked {
-        principal,
-        request,
-        id,
-        ..
-    } = asked;
-    let mut data = json!({
-        "user": principal.user,
-        "role": principal.role,
-        "by": principal.by,
-        "door": principal.door,
-        "from": principal.from,
-        "command": request.command.name(),
-        "id": id,
-        "ok": error.is_none(),
-        "revision": revision,
-    });
-    if let Some(error) = error {
-        data["code"] = json!(error.code);
-        data["message"] = json!(error.message);
-    }
-    if request.options.dry_run {
-        data["dry_run"] = json!(true);
-    }
-    if let Some(reason) = &request.options.reason {
-        data["reason"] = json!(reason);
-    }
-    Event::new("admin.command", &principal.user, data)
 }
 
 fn fail_all(outcomes: Vec<Outcome>, revision: u64, error: &RecordError) {

@@ -12,7 +12,8 @@ use super::{
     record::Recorded,
 };
 use crate::model::{
-    command::{CATALOGUE, Command},
+    catalogue::CATALOGUE,
+    command::Command,
     compare::compare,
     error::CommandError,
     name::{HostPath, Name},
@@ -30,6 +31,10 @@ const MANY: u32 = 10_000;
 ///
 /// # Errors
 /// `not-found` and the like, with what and which.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the others are about people"
+)]
 pub(super) fn answer(
     pipeline: &mut Pipeline,
     authorized: &Authorized,
@@ -90,7 +95,7 @@ fn whoami(principal: &Principal) -> Value {
 }
 
 fn help() -> Value {
-    let row = |entry: &crate::model::command::Entry| json!({"command": entry.name, "arguments": entry.arguments, "role": entry.role, "help": entry.help});
+    let row = |entry: &crate::model::catalogue::Entry| json!({"command": entry.name, "arguments": entry.arguments, "role": entry.role, "help": entry.help});
     json!({"commands": CATALOGUE.iter().map(row).collect::<Vec<_>>()})
 }
 

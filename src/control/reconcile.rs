@@ -17,6 +17,7 @@ use std::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    listening::{Key, Listening, keys},
     live::{self, Group},
     status::{NodeStatus, service_status},
 };
@@ -46,21 +47,6 @@ pub struct PrepareError {
     pub source: io::Error,
 }
 
-/// Who accepts where. A port that the system chooses belongs to the service that asked for it, and
-/// a service may ask for several; any other is the same socket, whoever's it is next.
-type Key = (Address, Option<(Name, usize)>);
-
-/// The keys of the addresses of `service`, in their order.
-fn keys(service: &topology::Service) -> impl Iterator<Item = Key> {
-    let listen = &service.listen;
-    listen.iter().enumerate().map(|(index, &address)| {
-        let earlier = || listen[..index].iter().filter(|other| **other == address);
-        let chosen = address.socket().port() == 0;
-        let owner = chosen.then(|| (service.name.clone(), earlier().count()));
-        (address, owner)
-    })
-}
-
 /// What runs.
 #[derive(Debug)]
 pub struct Runtime {
@@ -81,13 +67,6 @@ pub struct Runtime {
 struct Running {
     service: Arc<Service>,
     groups: HashMap<Name, Group>,
-}
-
-#[derive(Debug)]
-struct Listening {
-    listener: Listener,
-    service: Name,
-    stop: CancellationToken,
 }
 
 /// A topology that the world has agreed to.

@@ -195,23 +195,20 @@ fn hosts(group: Option<&Group>) -> &[Host] {
 
 /// Every key of `object` but those `without`, defaults included, nested tables flattened.
 fn shown(object: &impl serde::Serialize, without: &[&str], defaults: Value) -> Changes {
-    let mut all = match defaults {
-        Value::Object(defaults) => defaults,
-        _ => Map::new(),
-    };
+    let mut all = Map::new();
+    if let Value::Object(defaults) = defaults {
+        all = defaults;
+    }
     for (key, value) in fields(object) {
         if without.contains(&key.as_str()) {
             continue;
         }
-        match value {
-            Value::Object(nested) if key == "timeouts" || key == "limits" => {
-                all.extend(
-                    nested
-                        .into_iter()
-                        .map(|(inner, value)| (format!("{key}.{inner}"), value)),
-                );
+        match value.as_object() {
+            Some(nested) if key == "timeouts" || key == "limits" => {
+                let inner = nested.iter();
+                all.extend(inner.map(|(inner, value)| (format!("{key}.{inner}"), value.clone())));
             }
-            value => {
+            Some(_) | None => {
                 all.insert(key, value);
             }
         }

@@ -15,6 +15,10 @@ use super::{
 ///
 /// # Errors
 /// `not-found`, `conflict` or `invalid`, with what and which.
+#[expect(
+    clippy::too_many_lines,
+    reason = "an arm for each command, and nothing else"
+)]
 pub(super) fn edit(
     topology: &Topology,
     command: &Command,

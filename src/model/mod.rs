@@ -2,6 +2,7 @@
 //! It must not know a clock, a socket, a file or a lock.
 
 pub mod address;
+pub mod catalogue;
 pub mod check;
 pub mod command;
 pub mod compare;
@@ -13,6 +14,7 @@ pub mod period;
 pub mod policy;
 pub mod principal;
 pub mod problem;
+mod request;
 pub mod state;
 mod text;
 pub mod topology;

@@ -2,7 +2,8 @@
 //! It must not ask anybody; it judges by the principal and the command alone.
 
 use super::{
-    command::{Command, entry},
+    catalogue::entry,
+    command::Command,
     error::CommandError,
     name::Name,
     principal::{Principal, Role},

@@ -109,10 +109,12 @@ impl State {
     ) -> Result<Change, CommandError> {
         let command = authorized.command();
         self.expect(command, options)?;
-        match command {
-            Command::Confirm { revision } => self.confirm(*revision),
-            Command::CloseSessions { host, service } => self.close(host.as_ref(), service.as_ref()),
-            command => self.edit(authorized, command, options, given),
+        if let Command::Confirm { revision } = command {
+            self.confirm(*revision)
+        } else if let Command::CloseSessions { host, service } = command {
+            self.close(host.as_ref(), service.as_ref())
+        } else {
+            self.edit(authorized, command, options, given)
         }
     }
 

@@ -12,13 +12,13 @@ pub(super) use change::{ChangeOptions, Pair};
 
 use crate::model::{
     address::Address,
-    command::entry,
+    catalogue::entry,
     name::{GroupPath, HostPath, Name},
     period::Period,
     topology::{Count, Weight},
 };
 
-/// The line that [`crate::model::command::CATALOGUE`] has for `command`, as a sentence begins.
+/// The line that [`crate::model::catalogue::CATALOGUE`] has for `command`, as a sentence begins.
 pub(super) fn help(command: &str) -> String {
     let line = entry(command).map_or("", |entry| entry.help);
     let mut letters = line.chars();

@@ -5,7 +5,7 @@ use axum::{http::StatusCode, response::Response};
 use serde_json::{Map, Value, json};
 
 use super::reply;
-use crate::model::command::{CATALOGUE, Entry};
+use crate::model::catalogue::{CATALOGUE, Entry};
 
 pub(super) async fn describe() -> Response {
     reply::json_reply(StatusCode::OK, &document())

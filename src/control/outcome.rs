@@ -1,0 +1,132 @@
+//! What a command came to: the entry to be recorded with its line of the audit trail, the answer.
+//! It must not record or answer anything.
+
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::{
+    answer::Answer,
+    pipeline::{Asked, now},
+    record::{Entry, Revision},
+};
+use crate::model::{
+    command::Options,
+    error::CommandError,
+    event::Event,
+    principal::Principal,
+    state::{Change, State, Target},
+};
+
+/// What a command came to, before it is recorded.
+pub(super) struct Outcome {
+    pub(super) entry: Entry,
+    pub(super) answer: Answer,
+    pub(super) close: Option<Target>,
+    pub(super) reply: Option<oneshot::Sender<Answer>>,
+}
+
+pub(super) fn entry(
+    state: &State,
+    change: &Change,
+    author: &Principal,
+    options: &Options,
+    time: u64,
+) -> Entry {
+    let revision = change.revises(state).then(|| {
+        let revision = Revision {
+            revision: change.next.revision,
+            time,
+            author: author.user.clone(),
+            door: author.door,
+            reason: options.reason.clone(),
+            diff: change.lines.clone(),
+        };
+        (revision, change.next.topology.clone())
+    });
+    let jobs = (change.next.jobs != state.jobs).then(|| change.next.jobs.clone());
+    Entry {
+        time,
+        revision,
+        jobs,
+        events: change.events.clone(),
+        ..Entry::default()
+    }
+}
+
+pub(super) fn done(asked: &Asked, change: &Change, mut entry: Entry) -> Outcome {
+    let revision = change.next.revision;
+    entry.events.push(audit(asked, revision, None));
+    let diff = change.lines.clone();
+    let answer = Answer::done(asked.id.clone(), revision, diff, Value::Null);
+    Outcome {
+        entry,
+        answer,
+        close: change.close.clone(),
+        reply: None,
+    }
+}
+
+pub(super) fn dry(asked: &Asked, state: &State, change: &Change) -> Outcome {
+    let diff = change.lines.clone();
+    let answer = Answer::done(asked.id.clone(), state.revision, diff, Value::Null);
+    let events = vec![audit(asked, state.revision, None)];
+    let entry = Entry {
+        time: now(),
+        events,
+        ..Entry::default()
+    };
+    Outcome {
+        entry,
+        answer,
+        close: None,
+        reply: None,
+    }
+}
+
+pub(super) fn refused(asked: &Asked, revision: u64, error: CommandError) -> Outcome {
+    let events = vec![audit(asked, revision, Some(&error))];
+    let entry = Entry {
+        time: now(),
+        events,
+        ..Entry::default()
+    };
+    let answer = Answer::refused(asked.id.clone(), revision, error);
+    Outcome {
+        entry,
+        answer,
+        close: None,
+        reply: None,
+    }
+}
+
+/// The line of the audit trail: who, how checked, from where, what, and what came of it.
+fn audit(asked: &Asked, revision: u64, error: Option<&CommandError>) -> Event {
+    let Asked {
+        principal,
+        request,
+        id,
+        ..
+    } = asked;
+    let mut data = json!({
+        "user": principal.user,
+        "role": principal.role,
+        "by": principal.by,
+        "door": principal.door,
+        "from": principal.from,
+        "command": request.command.name(),
+        "id": id,
+        "ok": error.is_none(),
+        "revision": revision,
+    });
+    if let Some(error) = error {
+        data["code"] = json!(error.code);
+        data["message"] = json!(error.message);
+    }
+    if request.options.dry_run {
+        data["dry_run"] = json!(true);
+    }
+    if let Some(reason) = &request.options.reason {
+        data["reason"] = json!(reason);
+    }
+    Event::new("admin.command", &principal.user, data)
+}
