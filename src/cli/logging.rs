@@ -81,7 +81,7 @@ mod tests {
             "3",
             "info,pointsman=debug",
             "pointsman::proxy",
-            "warn, pointsman[session{client=1,host=2}]=trace",
+            "warn, pointsman[session]=trace",
         ] {
             assert!(understand(filter).is_ok(), "{filter}");
         }

@@ -32,6 +32,9 @@ impl Control {
         std::thread::spawn(move || {
             let mut record = InMemory::default();
             while let Ok(message) = waiting.recv() {
+                if matches!(message, Message::Stop) {
+                    return;
+                }
                 take(message, &mut record, &publish, &answer);
             }
         });

@@ -78,13 +78,11 @@ async fn each_code_has_its_status() {
 
 #[tokio::test]
 async fn a_node_whose_control_task_is_gone_is_healthy_but_unavailable_and_not_ready() {
-    let gone = std::thread::spawn(|| {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
-        runtime.block_on(async { Control::stand_in("lb1".parse().unwrap(), 8, carry_out) })
-    });
-    let control = gone.join().unwrap();
+    let control = Control::stand_in("lb1".parse().unwrap(), 8, carry_out);
+    control.stop();
+    while control.events(0, 1).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
     let node = Node::around(control, true, None, None).await;
     let ready = ask(node.unix().await, "GET /readyz", "").await;
     assert_eq!((ready.status, ready.code().as_str()), (503, "unavailable"));

@@ -182,7 +182,7 @@ async fn without_the_access_log_a_session_leaves_no_line() {
     let program = Program::run(&config("", &[echo().await]));
     session(program.address().await).await;
     let log = stopped(program).await.complained();
-    let lines = ["starting", "listening", "stopping", "stopped"];
+    let lines = ["starting", "come in", "listening", "stopping", "stopped"];
     assert_eq!(log.lines().count(), lines.len(), "{log}");
 }
 

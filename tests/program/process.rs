@@ -5,11 +5,11 @@ use std::{
     fs,
     io::Read,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU32, Ordering::Relaxed},
+        atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed},
     },
     thread::{self, JoinHandle},
 };
@@ -58,6 +58,20 @@ pub(super) fn pointsman(arguments: &[&str]) -> Command {
     command.args(arguments);
     command.env_remove("RUST_LOG").env_remove("NO_COLOR");
     command
+        .env_remove("RUNTIME_DIRECTORY")
+        .env("STATE_DIRECTORY", state_dir());
+    command
+}
+
+/// A directory that no other program has.
+fn state_dir() -> PathBuf {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let name = format!(
+        "state-{}-{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Relaxed)
+    );
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
 /// The running program. It is killed when this is dropped.

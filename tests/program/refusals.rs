@@ -92,7 +92,7 @@ async fn a_port_in_use() {
     let address = taken.local_addr().unwrap().to_string();
     let (code, complaint) = refused(&listening_on(&address, "", &[])).await;
     assert_eq!(code, 1);
-    let expected = format!("pointsman: service web cannot listen on {address}: Address already");
+    let expected = format!("pointsman: service web cannot listen on {address}: address in use");
     assert!(last_line(&complaint).starts_with(&expected), "{complaint}");
 }
 
@@ -100,7 +100,7 @@ async fn a_port_in_use() {
 async fn an_address_that_is_not_ours() {
     let (code, complaint) = refused(&listening_on("192.0.2.1:0", "", &[])).await;
     assert_eq!(code, 1);
-    let expected = "pointsman: service web cannot listen on 192.0.2.1:0: Cannot assign";
+    let expected = "pointsman: service web cannot listen on 192.0.2.1:0: address not available";
     assert!(last_line(&complaint).starts_with(expected), "{complaint}");
 }
 
@@ -118,12 +118,13 @@ async fn a_file_that_may_not_be_read_and_a_port_that_may_not_be_bound() {
     let as_nobody = |file: &Public| {
         let mut command = Command::new(&program.0);
         command.arg("run").arg(&file.0).uid(NOBODY);
+        command.env("STATE_DIRECTORY", file.0.with_extension("state"));
         Program::start(command)
     };
 
     let (code, complaint) = refusal(as_nobody(&readable)).await;
     assert_eq!(code, 1);
-    let expected = "pointsman: service web cannot listen on 127.0.0.1:80: Permission denied";
+    let expected = "pointsman: service web cannot listen on 127.0.0.1:80: permission denied";
     assert!(last_line(&complaint).starts_with(expected), "{complaint}");
 
     let (code, complaint) = refusal(as_nobody(&secret)).await;
