@@ -102,12 +102,18 @@ pub(super) fn start_node(
     let Told { events, keep, .. } = people.restore(opened.journal.kept(KEPT)?);
     let heed = {
         let (people, runtime) = (Arc::clone(&people), runtime.clone());
+        let started = opened.settings.clone();
         move |settings: &Settings| {
+            warn_of_restart(&started, settings);
             let _inside = runtime.enter();
             people.heed(settings);
         }
     };
-    let document = Document::new(opened.store, opened.expected, heed);
+    let revision = match &opened.begin {
+        Begin::Recorded(last) => last.state.revision.saturating_sub(opened.behind.into()),
+        Begin::New { last, .. } => last.as_ref().map_or(0, |last| last.state.revision) + 1,
+    };
+    let document = Document::new(opened.store, opened.expected, revision, heed);
     let access = Asked {
         people: Arc::clone(&people),
         runtime: runtime.clone(),
@@ -169,7 +175,7 @@ fn open(file: &Path, settings: Settings) -> Result<Opened, NodeError> {
     let last = journal.last()?;
     let read = store.read();
     let (settings, begin, expected, behind) = match (read, last) {
-        (Ok((config, digest)), last) => decide(config, digest, last, &journal)?,
+        (Ok((config, digest)), last) => decide(config, digest, last),
         // What runs is worth more than what cannot be read.
         (Err(error), Some(last)) => {
             tracing::error!("{error}");
@@ -201,8 +207,7 @@ fn decide(
     config: Config,
     digest: Digest,
     last: Option<Last>,
-    journal: &Journal,
-) -> Result<(Settings, Begin, Option<Digest>, bool), NodeError> {
+) -> (Settings, Begin, Option<Digest>, bool) {
     let Config { settings, topology } = config;
     let new = |last| Begin::New {
         topology: topology.clone(),
@@ -210,22 +215,21 @@ fn decide(
         last,
     };
     let Some(last) = last else {
-        return Ok((settings, new(None), Some(digest), false));
+        return (settings, new(None), Some(digest), false);
     };
     if last.state.topology == topology {
-        return Ok((settings, Begin::Recorded(last), Some(digest), false));
+        return (settings, Begin::Recorded(last), Some(digest), false);
     }
-    let before = journal.topology(last.state.revision.saturating_sub(1))?;
     let replaced = digests(&last).and_then(|digests| digests.replaced);
-    if replaced == Some(digest) && before.as_ref() == Some(&topology) {
+    if replaced == Some(digest) {
         tracing::warn!(
             revision = last.state.revision,
             "the file is behind the journal; it is written again"
         );
-        return Ok((settings, Begin::Recorded(last), Some(digest), true));
+        return (settings, Begin::Recorded(last), Some(digest), true);
     }
     tracing::info!("the file was edited; it is taken in as a new revision");
-    Ok((settings, new(Some(last)), Some(digest), false))
+    (settings, new(Some(last)), Some(digest), false)
 }
 
 /// Opens the doors, and serves them until `stop`.
@@ -259,6 +263,27 @@ fn serve(
         runtime.spawn(report("http", door.serve(api)));
     }
     Ok(())
+}
+
+/// Says what of the settings is heeded only at the next start.
+fn warn_of_restart(started: &Settings, now: &Settings) {
+    let changed = [
+        ("[node]", started.node != now.node),
+        ("[admin]", started.admin != now.admin),
+        ("[certificates]", started.certificates != now.certificates),
+        ("services_file", started.services_file != now.services_file),
+    ];
+    for (what, _) in changed.iter().filter(|(_, changed)| *changed) {
+        tracing::warn!("{what} has changed; that takes a restart");
+    }
+}
+
+/// Says whether the people of these settings can be let in.
+///
+/// # Errors
+/// What is wrong with them.
+pub(crate) fn check_people(settings: &Settings) -> Result<(), CommandError> {
+    People::new(settings).map(drop)
 }
 
 async fn report(door: &'static str, serving: impl Future<Output = io::Result<()>>) {

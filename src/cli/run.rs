@@ -6,19 +6,24 @@ use std::path::Path;
 use super::{Exit, complain};
 use crate::{
     app::{App, End, NodeError, StartError},
-    config::read,
+    config::{read, settings_of},
     control::balancer::ApplyError,
+    journal::FILE as JOURNAL,
 };
 
 pub(super) fn run(file: &Path) -> Exit {
-    let config = match read(file) {
-        Ok(config) => config,
-        Err(error) => {
-            complain(&error);
-            return Exit::Invalid;
-        }
+    // The services may be wrong, and yet there is something to run: the last good revision.
+    let settings = match read(file).map(|config| config.settings) {
+        Ok(settings) => settings,
+        Err(error) => match settings_of(file) {
+            Some(settings) if settings.node.state_dir.join(JOURNAL).exists() => settings,
+            Some(_) | None => {
+                complain(&error);
+                return Exit::Invalid;
+            }
+        },
     };
-    match App::start_node(file, config) {
+    match App::start_node(file, settings) {
         Ok(app) => app.run(async |_| std::future::pending().await).into(),
         Err(error) => {
             complain(&error);

@@ -116,6 +116,16 @@ pub(super) fn read_with(
     }
 }
 
+/// The settings of the file at `path`, where they are right, however wrong its services are.
+pub fn settings_of(path: &Path) -> Option<Settings> {
+    let mut document: toml_edit::DocumentMut = text_of(path).ok()?.parse().ok()?;
+    document.remove("service");
+    document.insert("service", toml_edit::value(toml_edit::Array::new()));
+    parse(&document.to_string())
+        .ok()
+        .map(|config| config.settings)
+}
+
 /// The file that `text`, which stands in the file at `path`, names for the services, however
 /// wrong the rest of it is.
 pub(super) fn services_file(path: &Path, text: &str) -> Option<PathBuf> {

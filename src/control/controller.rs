@@ -210,7 +210,6 @@ impl Controller {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             self.jobs.look(&mut self.pipeline);
-            self.pipeline.write_file();
         }
         self.note(Event::bare("node.stopping", self.pipeline.node.clone()));
     }

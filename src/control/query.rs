@@ -1,7 +1,10 @@
 //! Answers to commands that change nothing.
 //! It must not show anybody what lies outside their scope.
 
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use serde_json::{Value, json};
 
@@ -9,7 +12,7 @@ use super::{
     cloud_event::{cloud_event, visible},
     outside::Told,
     pipeline::{Pipeline, unreadable},
-    record::Recorded,
+    record::{Recorded, Revision},
 };
 use crate::model::{
     catalogue::CATALOGUE,
@@ -43,7 +46,7 @@ pub(super) fn answer(
     let scope = &principal.services;
     match authorized.command() {
         Command::Status {} => Ok(super::status_json::node(pipeline, scope)),
-        Command::Whoami {} => Ok(whoami(principal)),
+        Command::Whoami {} if principal.login.is_none() => Ok(whoami(principal)),
         Command::Help {} => Ok(help()),
         Command::Show { service } => show(&pipeline.state.topology, service.as_ref(), scope),
         Command::History { limit } => history(pipeline, *limit, scope),
@@ -120,6 +123,13 @@ fn history(pipeline: &Pipeline, limit: Option<u32>, scope: &Scope) -> Result<Val
             .diff
             .retain(|line| scope.is_all() || line_is_in(line, scope));
     }
+    let shown = |revision: &Revision| {
+        let mut shown = json!(revision);
+        let time = UNIX_EPOCH + Duration::from_millis(revision.time);
+        shown["time"] = json!(humantime::format_rfc3339_millis(time).to_string());
+        shown
+    };
+    let revisions: Vec<Value> = revisions.iter().map(shown).collect();
     Ok(json!({"revisions": revisions}))
 }
 
