@@ -2,6 +2,7 @@
 //! It must not hold any behaviour of its own that a module below could have.
 
 mod document;
+mod last_good;
 mod node;
 mod people;
 
@@ -91,6 +92,17 @@ impl App {
         app.node = Some(start_node(file, config.settings, &app.balancer, runtime)?);
         app.say_where_it_listens();
         Ok(app)
+    }
+
+    /// Runs the node that `file` described when it last passed; it does not any more, and what is
+    /// wrong with it is logged. `None` when none has run.
+    ///
+    /// # Errors
+    /// As [`Self::start_node`].
+    pub fn start_last_good(file: &Path) -> Option<Result<Self, StartError>> {
+        let settings = last_good::find(file)?;
+        let topology = Topology::default();
+        Some(Self::start_node(file, Config { settings, topology }))
     }
 
     /// Threads, signals and limits; nothing runs on them yet.

@@ -11,14 +11,18 @@ use crate::{
 };
 
 pub(super) fn run(file: &Path) -> Exit {
-    let config = match read(file) {
-        Ok(config) => config,
-        Err(error) => {
-            complain(&error);
-            return Exit::Invalid;
-        }
+    let started = match read(file) {
+        Ok(config) => App::start_node(file, config),
+        // What ran is worth more than what cannot be read.
+        Err(error) => match App::start_last_good(file) {
+            Some(started) => started,
+            None => {
+                complain(&error);
+                return Exit::Invalid;
+            }
+        },
     };
-    match App::start_node(file, config) {
+    match started {
         Ok(app) => app.run(async |_| std::future::pending().await).into(),
         Err(error) => {
             complain(&error);
