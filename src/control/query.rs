@@ -118,6 +118,8 @@ fn history(pipeline: &Pipeline, limit: Option<u32>, scope: &Scope) -> Result<Val
     Ok(json!({"revisions": revisions}))
 }
 
+    // The author and the reason of what is about other services are nothing to show either.
+    revisions.retain(|revision| scope.is_all() || !revision.diff.is_empty());
 /// Whether a line of a diff (`~ web/blue/w1 weight: 5 → 2`) is about a service in `scope`.
 fn line_is_in(line: &str, scope: &Scope) -> bool {
     let path = line.split(' ').nth(1).unwrap_or("");
