@@ -242,6 +242,15 @@ impl Access for Asked {
         };
         match command {
             Command::Logout {} => Ok(told(json!({}), logins.logout(principal)?)),
+            Command::Whoami {} => {
+                let own = |login: &login::Login| Some(&login.id) == principal.login.as_ref();
+                let login = logins.list(principal).into_iter().find(own);
+                let ended = || CommandError::denied("the login has ended");
+                Ok(told(
+                    json!(shown(login.ok_or_else(ended)?)),
+                    login::Effects::default(),
+                ))
+            }
             Command::Logins {} => {
                 let logins: Vec<Value> = logins.list(principal).into_iter().map(line).collect();
                 Ok(Told {
