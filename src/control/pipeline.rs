@@ -25,8 +25,8 @@ use crate::model::{
     error::{Code, CommandError},
     event::Event,
     name::Name,
-    policy::authorize,
-    principal::Principal,
+    policy::{Authorized, authorize},
+    principal::{Door, Principal},
     state::{Change, Given, State, Target},
 };
 
@@ -124,7 +124,7 @@ impl Pipeline {
         let authorized = authorize(principal, request.command.clone(), pending)?;
         let given = self.given(&request.command)?;
         let change = state.apply(&authorized, &request.options, &given)?;
-        let entry = entry(state, &change, principal, &request.options, given.now);
+        let entry = entry(state, &change, &authorized, &request.options, given.now);
         Ok((change, entry))
     }
 
@@ -345,7 +345,7 @@ fn join(outcomes: Vec<Outcome>, asked: Vec<Asked>) -> Vec<Outcome> {
 fn entry(
     state: &State,
     change: &Change,
-    author: &Principal,
+    authorized: &Authorized,
     options: &Options,
     time: u64,
 ) -> Entry {
@@ -353,8 +353,8 @@ fn entry(
         let revision = Revision {
             revision: change.next.revision,
             time,
-            author: author.user.clone(),
-            door: author.door,
+            author: authorized.author().to_owned(),
+            door: authorized.principal().door,
             reason: options.reason.clone(),
             diff: change.lines.clone(),
         };
