@@ -124,6 +124,7 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
         published,
         reloaded: None,
         unwritten: None,
+        left_alone: None,
     };
     if redo_file {
         pipeline.redo_file();
@@ -147,7 +148,6 @@ fn begin(balancer: &Balancer, record: &mut dyn Record, first: Begin) -> Result<S
             last,
         } => {
             let before = last.map(|last| last.state).unwrap_or_default();
-            let state = State {
             let mut drains = before.jobs.drains;
             drains.retain(|drain| {
                 let host = topology.host(&drain.host);
@@ -155,6 +155,7 @@ fn begin(balancer: &Balancer, record: &mut dyn Record, first: Begin) -> Result<S
             });
             // Who edited the file has decided: what waited to be confirmed waits no longer.
             let pending = None;
+            let state = State {
                 revision: before.revision + 1,
                 topology: topology.clone(),
                 jobs: WaitingJobs { pending, drains },

@@ -22,11 +22,15 @@ use crate::model::{
 
 /// How often a drain says how far it has come, at most.
 const PROGRESS: Duration = Duration::from_secs(1);
+/// How long a roll-back that was refused waits until it is tried again.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// What is known of the jobs beside what is recorded.
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
     seen: HashMap<HostPath, Seen>,
+    /// When a roll-back was refused.
+    refused: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -58,7 +62,7 @@ impl Jobs {
         let Some(pending) = &pipeline.state.jobs.pending else {
             return;
         };
-        if now() < pending.until {
+        if now() < pending.until || self.refused.is_some_and(|at| at.elapsed() < AGAIN) {
             return;
         }
         let reason = format!("revision {} was not confirmed in time", pending.revision);
@@ -66,6 +70,8 @@ impl Jobs {
             revision: pending.restore,
         };
         pipeline.execute(vec![by_timer(rollback, &reason)]);
+        let refused = pipeline.state.jobs.pending.is_some();
+        self.refused = refused.then(Instant::now);
     }
 
     /// The event of its end, when the drain is over.
