@@ -2,6 +2,7 @@
 //! It must not hold any behaviour of its own that a module below could have.
 
 mod document;
+mod last_good;
 mod node;
 mod people;
 mod trouble;
@@ -96,6 +97,16 @@ impl App {
         app.node = Some(start_node(file, settings, &app.balancer, runtime)?);
         app.say_where_it_listens();
         Ok(app)
+    }
+
+    /// Runs the node that `file` described when it last passed; it does not any more, and what is
+    /// wrong with it is logged. `None` when none has run.
+    ///
+    /// # Errors
+    /// As [`Self::start_node`].
+    pub fn start_last_good(file: &Path) -> Option<Result<Self, StartError>> {
+        let settings = last_good::find(file)?;
+        Some(Self::start_node(file, settings))
     }
 
     /// Threads, signals and limits; nothing runs on them yet.

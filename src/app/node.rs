@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     document::{Digests, Document, as_read},
+    last_good,
     people::{Asked, KEPT, People},
 };
 use crate::{
@@ -99,6 +100,7 @@ pub(super) fn start_node(
 ) -> Result<Node, NodeError> {
     let opened = open(file, settings)?;
     let people = Arc::new(People::new(&opened.settings).map_err(NodeError::People)?);
+    last_good::keep(&opened.settings);
     let Told { events, keep, .. } = people.restore(opened.journal.kept(KEPT)?);
     let heed = {
         let (people, runtime) = (Arc::clone(&people), runtime.clone());
@@ -106,6 +108,7 @@ pub(super) fn start_node(
         move |settings: &Settings| {
             warn_of_restart(&started, settings);
             let _inside = runtime.enter();
+            last_good::keep(settings);
             people.heed(settings);
         }
     };

@@ -245,16 +245,16 @@ impl Access for Asked {
             ));
         };
         match command {
-            Command::Whoami {} => {
-                let mut logins = logins.list(principal).into_iter();
-                let own = logins.find(|login| Some(&login.id) == principal.login.as_ref());
-                let own = own.ok_or_else(|| CommandError::denied("the login has ended"))?;
-                Ok(Told {
-                    data: json!(shown(own)),
-                    ..Told::default()
-                })
-            }
             Command::Logout {} => Ok(told(json!({}), logins.logout(principal)?)),
+            Command::Whoami {} => {
+                let own = |login: &login::Login| Some(&login.id) == principal.login.as_ref();
+                let login = logins.list(principal).into_iter().find(own);
+                let ended = || CommandError::denied("the login has ended");
+                Ok(told(
+                    json!(shown(login.ok_or_else(ended)?)),
+                    login::Effects::default(),
+                ))
+            }
             Command::Logins {} => {
                 let logins: Vec<Value> = logins.list(principal).into_iter().map(line).collect();
                 Ok(Told {

@@ -6,24 +6,23 @@ use std::path::Path;
 use super::{Exit, complain};
 use crate::{
     app::{App, End, NodeError, StartError},
-    config::{read, settings_of},
+    config::read,
     control::balancer::ApplyError,
-    journal::FILE as JOURNAL,
 };
 
 pub(super) fn run(file: &Path) -> Exit {
-    // The services may be wrong, and yet there is something to run: the last good revision.
-    let settings = match read(file).map(|config| config.settings) {
-        Ok(settings) => settings,
-        Err(error) => match settings_of(file) {
-            Some(settings) if settings.node.state_dir.join(JOURNAL).exists() => settings,
-            Some(_) | None => {
+    let started = match read(file) {
+        Ok(config) => App::start_node(file, config.settings),
+        // What ran is worth more than what cannot be read.
+        Err(error) => match App::start_last_good(file) {
+            Some(started) => started,
+            None => {
                 complain(&error);
                 return Exit::Invalid;
             }
         },
     };
-    match App::start_node(file, settings) {
+    match started {
         Ok(app) => app.run(async |_| std::future::pending().await).into(),
         Err(error) => {
             complain(&error);

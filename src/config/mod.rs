@@ -18,7 +18,7 @@ mod wording;
 pub use digest::{Digest, DigestError};
 pub use edit::{EditError, edit};
 pub use error::ConfigError;
-pub use file::{Config, MAX_PROBLEMS, parse, read, settings_of};
+pub use file::{Config, MAX_PROBLEMS, parse, read, state_dir_of};
 pub use render::render;
 pub use settings::{
     AdminDoor, Auth, Backend, Certificate, HttpDoor, Node, PasswordHash, Rule, Settings, Threads,

@@ -13,7 +13,7 @@ use crate::model::{
     command::{Command, Options},
     error::CommandError,
     event::Event,
-    principal::Principal,
+    policy::Authorized,
     state::{Change, State, Target},
 };
 
@@ -28,7 +28,7 @@ pub(super) struct Outcome {
 pub(super) fn entry(
     state: &State,
     change: &Change,
-    author: &Principal,
+    authorized: &Authorized,
     options: &Options,
     time: u64,
 ) -> Entry {
@@ -36,8 +36,8 @@ pub(super) fn entry(
         let revision = Revision {
             revision: change.next.revision,
             time,
-            author: author.user.clone(),
-            door: author.door,
+            author: authorized.author().to_owned(),
+            door: authorized.principal().door,
             reason: options.reason.clone(),
             diff: change.lines.clone(),
         };

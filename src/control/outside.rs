@@ -72,7 +72,7 @@ pub trait Access: Send + std::fmt::Debug {
     /// `denied` when not, `unavailable` when nobody can say.
     fn recheck(&mut self, principal: &Principal) -> Result<(), CommandError>;
 
-    /// Answers `logout`, `logins`, `end-login` and `explain-access`.
+    /// Answers `logout`, `logins`, `end-login`, `explain-access`, and `whoami` for a login.
     ///
     /// # Errors
     /// `not-found` or `denied`, with what and which.

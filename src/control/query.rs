@@ -46,7 +46,7 @@ pub(super) fn answer(
     let scope = &principal.services;
     match authorized.command() {
         Command::Status {} => Ok(super::status_json::node(pipeline, scope)),
-        Command::Whoami {} if principal.login.is_none() => Ok(whoami(principal)),
+        Command::Whoami {} => whoami(pipeline, principal),
         Command::Help {} => Ok(help()),
         Command::Show { service } => show(&pipeline.state.topology, service.as_ref(), scope),
         Command::History { limit } => history(pipeline, *limit, scope),
@@ -87,14 +87,17 @@ pub(super) fn split(mut data: Value) -> (Vec<String>, Value) {
     (lines, data)
 }
 
-fn whoami(principal: &Principal) -> Value {
-    json!({
+/// What the login gave, without the token; without a login, what there is of that.
+fn whoami(pipeline: &mut Pipeline, principal: &Principal) -> Result<Value, CommandError> {
+    if let (Some(_), Some(access)) = (&principal.login, &mut pipeline.access) {
+        return Ok(access.answer(principal, &Command::Whoami {})?.data);
+    }
+    Ok(json!({
         "user": principal.user,
         "role": principal.role,
         "services": principal.services,
         "by": principal.by,
-        "login": principal.login,
-    })
+    }))
 }
 
 fn help() -> Value {
@@ -123,6 +126,8 @@ fn history(pipeline: &Pipeline, limit: Option<u32>, scope: &Scope) -> Result<Val
             .diff
             .retain(|line| scope.is_all() || line_is_in(line, scope));
     }
+    // The author and the reason of what is about other services are nothing to show either.
+    revisions.retain(|revision| scope.is_all() || !revision.diff.is_empty());
     let shown = |revision: &Revision| {
         let mut shown = json!(revision);
         let time = UNIX_EPOCH + Duration::from_millis(revision.time);

@@ -126,8 +126,9 @@ impl Difference {
     /// Compares the keys of one object, which `kind` and `path` name.
     fn object(&mut self, kind: &str, path: &str, old: Option<Changes>, new: Option<Changes>) {
         match (old, new) {
-            (None, Some(new)) => {
+            (None, Some(mut new)) => {
                 self.lines.push(format!("+ {path}{}", listed(&new)));
+                new.retain(|_, value| !value.is_null());
                 self.events.push(Event::new(
                     &format!("{kind}.added"),
                     path,
