@@ -16,6 +16,7 @@ use tokio::sync::{broadcast, oneshot};
 use super::{
     answer::Answer,
     balancer::Balancer,
+    fault,
     outside::{Access, File, NotCommitted, PreparedFile},
     reconcile::Prepared,
     record::{Entry, Record, RecordError, Recorded, Revision},
@@ -70,8 +71,10 @@ impl Pipeline {
         let several = asked.len() > 1;
         self.reloaded = None;
         let (next, outcomes) = self.apply_all(&asked);
+        fault::reached(fault::BEFORE_PREPARE);
         match self.prepare(&next) {
             Ok(prepared) => {
+                fault::reached(fault::AFTER_PREPARE);
                 let outcomes = join(outcomes, asked);
                 self.record_and_commit(next, outcomes, prepared);
             }
@@ -193,12 +196,15 @@ impl Pipeline {
             .iter()
             .map(|outcome| outcome.entry.clone())
             .collect();
+        fault::reached(fault::BEFORE_RECORD);
         let events = match self.record_all(&entries, &next) {
             Ok(events) => events,
             Err(error) => return fail_all(outcomes, self.state.revision, &error),
         };
+        fault::reached(fault::AFTER_RECORD);
         if let Some((runtime, written)) = prepared {
             self.balancer.commit(runtime);
+            fault::reached(fault::AFTER_COMMIT);
             self.unwritten = written;
             self.write_file();
         }
@@ -210,6 +216,7 @@ impl Pipeline {
             self.balancer.close_sessions(close);
         }
         self.publish(events);
+        fault::reached(fault::BEFORE_REPLY);
         for outcome in outcomes {
             reply(outcome.reply, outcome.answer);
         }
@@ -256,7 +263,9 @@ impl Pipeline {
         let (Some(file), Some(prepared)) = (&mut self.file, self.unwritten.take()) else {
             return;
         };
+        fault::reached(fault::BEFORE_RENAME);
         let Err(NotCommitted { message, again }) = file.commit(prepared) else {
+            fault::reached(fault::AFTER_RENAME);
             return;
         };
         tracing::error!(message, "the new configuration file is not in its place");
