@@ -109,9 +109,8 @@ impl File for Document {
     fn prepare(
         &mut self,
         next: &Topology,
-        revision: u64,
+        replaced: u64,
     ) -> Result<Box<dyn PreparedFile>, CommandError> {
-        let replaced = revision.saturating_sub(1);
         match self.store.prepare(self.expected.as_ref(), next, replaced) {
             Ok(prepared) => Ok(Box::new(Text {
                 prepared,

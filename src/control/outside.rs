@@ -18,14 +18,14 @@ pub trait File: Send + std::fmt::Debug {
     /// Takes the text with this digest for what this program wrote last: a reload.
     fn adopt(&mut self, digest: Vec<u8>);
 
-    /// Writes `next`, which is `revision`, beside the file, durably and unseen.
+    /// Writes `next` beside the file, which is that of revision `replaced`, durably and unseen.
     ///
     /// # Errors
     /// `conflict` when somebody has edited the file since, `failed` when it cannot be written.
     fn prepare(
         &mut self,
         next: &Topology,
-        revision: u64,
+        replaced: u64,
     ) -> Result<Box<dyn PreparedFile>, CommandError>;
 
     /// Puts the prepared text in the place of the file.

@@ -172,7 +172,7 @@ impl Pipeline {
         let written = match &mut self.file {
             // A reload takes in what the file says already.
             Some(file) if self.reloaded.is_none() => {
-                Some(file.prepare(&next.topology, next.revision)?)
+                Some(file.prepare(&next.topology, self.state.revision)?)
             }
             Some(_) | None => None,
         };
@@ -248,7 +248,8 @@ impl Pipeline {
     /// Writes the file anew, from what runs.
     pub(super) fn redo_file(&mut self) {
         let Some(file) = &mut self.file else { return };
-        match file.prepare(&self.state.topology, self.state.revision) {
+        let before = self.state.revision.saturating_sub(1);
+        match file.prepare(&self.state.topology, before) {
             Ok(prepared) => {
                 self.unwritten = Some(prepared);
                 self.write_file();

@@ -285,7 +285,8 @@ fn verify_disk(node: &Node) {
         "{left:?}"
     );
     let backups = names(&node.state.join("backups"));
-    assert!(backups.len() <= BACKUPS, "{backups:?}");
+    // A crash can come between the one more and the one less.
+    assert!(backups.len() <= BACKUPS + 1, "{backups:?}");
     assert!(
         backups.iter().all(|name| !name.ends_with("tmp")),
         "{backups:?}"
