@@ -26,8 +26,10 @@ use support::{echo, exchange, soon};
 use tokio::{net::TcpStream, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-/// A debug build is some ten times slower, so it is asked for less. In all, a second.
-const RATE: u32 = if cfg!(debug_assertions) { 100 } else { 200 };
+/// How many changes a second are asked for, how many must be made, on how many hosts. A debug
+/// build is some ten times slower; `cargo test --release --test load` is what counts.
+const RATE: u32 = if cfg!(debug_assertions) { 60 } else { 220 };
+const LEAST: f64 = if cfg!(debug_assertions) { 5.0 } else { 200.0 };
 const HOSTS: usize = if cfg!(debug_assertions) { 200 } else { 1000 };
 const CLIENTS: usize = 20;
 const TIME: Duration = Duration::from_secs(5);
@@ -36,7 +38,7 @@ const SESSIONS: usize = 20;
 /// and has two cores the changes, the hosts and the clients are in each other's way; what is
 /// looked for is a proxy that waits for a change, and that would be far more.
 const WORSE: u32 = 4;
-const SLACK: Duration = Duration::from_millis(10);
+const SLACK: Duration = Duration::from_millis(if cfg!(debug_assertions) { 50 } else { 10 });
 
 /// Sessions that last, and connections that come and go.
 struct Traffic {
@@ -126,7 +128,7 @@ async fn under_a_stream_of_changes_no_session_is_lost_and_every_change_is_made_i
         with.len(),
     );
     assert!(seen.iter().all(|seen| seen.refused.is_empty()), "{seen:?}");
-    assert!(rate > f64::from(RATE) * 0.9, "{rate:.0} changes a second");
+    assert!(rate >= LEAST, "{rate:.0} changes a second");
     assert!(busy <= calm * WORSE + SLACK, "{calm:?} became {busy:?}");
     every_change_is_in_order(&mut node, &seen).await;
     every_backup_has_the_revision_of_its_name(&mut node).await;

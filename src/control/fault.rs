@@ -3,10 +3,6 @@
 
 /// A step of the pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    not(debug_assertions),
-    expect(dead_code, reason = "nobody looks at it")
-)]
 pub(super) struct Step(&'static str);
 
 pub(super) const BEFORE_PREPARE: Step = Step("before-prepare");
