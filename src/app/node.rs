@@ -223,6 +223,8 @@ fn decide(
     if last.state.topology == topology {
         return (settings, Begin::Recorded(last), Some(digest), false);
     }
+    // By its text, and not by what it says: changes that share a file write leave it several
+    // revisions behind.
     let replaced = digests(&last).and_then(|digests| digests.replaced);
     if replaced == Some(digest) {
         tracing::warn!(

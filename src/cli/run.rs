@@ -11,6 +11,10 @@ use crate::{
 };
 
 pub(super) fn run(file: &Path) -> Exit {
+    #[cfg(debug_assertions)]
+    if let Ok(switch) = std::env::var("POINTSMAN_FAULT") {
+        crate::control::fault::arm(&switch);
+    }
     let started = match read(file) {
         Ok(config) => App::start_node(file, config.settings),
         // What ran is worth more than what cannot be read.

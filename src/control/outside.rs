@@ -18,7 +18,7 @@ pub trait File: Send + std::fmt::Debug {
     /// Takes the text with this digest for what this program wrote last: a reload.
     fn adopt(&mut self, digest: Vec<u8>);
 
-    /// Writes `next`, which is `revision`, beside the file, durably and unseen.
+    /// Writes `next` beside the file, which is `revision`, durably and unseen.
     ///
     /// # Errors
     /// `conflict` when somebody has edited the file since, `failed` when it cannot be written.

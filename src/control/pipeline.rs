@@ -16,6 +16,7 @@ use tokio::sync::{broadcast, oneshot};
 use super::{
     answer::Answer,
     balancer::Balancer,
+    fault,
     outcome::{Outcome, done, dry, entry, refused},
     outside::{Access, File, NotCommitted, PreparedFile},
     reconcile::Prepared,
@@ -69,8 +70,10 @@ impl Pipeline {
         self.reloaded = None;
         let (next, outcomes) = self.apply_all(&asked);
         let by_timer = asked.iter().all(|one| one.principal.door == Door::Timer);
+        fault::reached(fault::BEFORE_PREPARE);
         match self.prepare(&next, by_timer) {
             Ok(prepared) => {
+                fault::reached(fault::AFTER_PREPARE);
                 let outcomes = join(outcomes, asked);
                 self.record_and_commit(next, outcomes, prepared);
             }
@@ -200,12 +203,15 @@ impl Pipeline {
             .iter()
             .map(|outcome| outcome.entry.clone())
             .collect();
+        fault::reached(fault::BEFORE_RECORD);
         let events = match self.record_all(&entries, &next) {
             Ok(events) => events,
             Err(error) => return fail_all(outcomes, self.state.revision, &error),
         };
+        fault::reached(fault::AFTER_RECORD);
         if let Some((runtime, written)) = prepared {
             self.balancer.commit(runtime);
+            fault::reached(fault::AFTER_COMMIT);
             self.unwritten = written;
             self.write_file();
             if let Some(message) = self.left_alone.take() {
@@ -220,6 +226,7 @@ impl Pipeline {
             self.balancer.close_sessions(close);
         }
         self.publish(events);
+        fault::reached(fault::BEFORE_REPLY);
         for outcome in outcomes {
             reply(outcome.reply, outcome.answer);
         }
@@ -266,7 +273,9 @@ impl Pipeline {
         let (Some(file), Some(prepared)) = (&mut self.file, self.unwritten.take()) else {
             return;
         };
+        fault::reached(fault::BEFORE_RENAME);
         let Err(NotCommitted { message, again }) = file.commit(prepared) else {
+            fault::reached(fault::AFTER_RENAME);
             return;
         };
         tracing::error!(message, "the new configuration file is not in its place");
