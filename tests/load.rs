@@ -16,6 +16,7 @@ use std::{
     collections::BTreeMap,
     fs,
     net::SocketAddr,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -174,13 +175,8 @@ async fn every_backup_has_the_revision_of_its_name(node: &mut Node) {
         parsed(&fs::read_to_string(&node.file).unwrap()),
         current["services"]
     );
-    let mut names: Vec<_> = fs::read_dir(node.state.join("backups"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    names.sort();
-    for path in names.iter().rev().take(5) {
-        let revision: u64 = path.extension().unwrap().to_str().unwrap().parse().unwrap();
+    for path in backups(node).iter().rev().take(5) {
+        let revision = revision_of(path);
         // What takes the node back to it, applied to nothing: the configuration of that revision.
         let command = json!({"command": "rollback", "revision": revision});
         let answer = admin.ask(&command).await.unwrap();
@@ -192,4 +188,35 @@ async fn every_backup_has_the_revision_of_its_name(node: &mut Node) {
             "{path:?}"
         );
     }
+}
+
+/// The replaced files, oldest first.
+fn backups(node: &Node) -> Vec<PathBuf> {
+    let entries = fs::read_dir(node.state.join("backups")).unwrap();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+fn revision_of(backup: &Path) -> u64 {
+    let number = backup.extension().unwrap().to_str().unwrap();
+    number.parse().unwrap()
+}
+
+#[tokio::test]
+async fn changes_that_wait_share_a_write_of_the_file() {
+    let dir = Dir::new();
+    let host = "10.1.0.1:7001".parse().unwrap();
+    let mut node = Node::new(&dir.0, &flood::config(250, &[host]));
+    node.start(None);
+    let seen = flood::change(&mut node, 30, None, Duration::from_secs(2)).await;
+    let changes: usize = seen.iter().map(|seen| seen.revisions.len()).sum();
+    let replaced: Vec<u64> = backups(&node)
+        .iter()
+        .map(|path| revision_of(path))
+        .collect();
+    let newest = &replaced[replaced.len().saturating_sub(10)..];
+    let each = (newest[newest.len() - 1] - newest[0]) as f64 / (newest.len() - 1) as f64;
+    eprintln!("{changes} changes, {each:.1} with each write of the file");
+    assert!(each > 3.0, "{replaced:?}");
 }
