@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pointsman::model::command::CATALOGUE;
+use pointsman::model::catalogue::CATALOGUE;
 
 /// Every Markdown file of ours: at the top, and under `docs/`.
 fn documents() -> Vec<(PathBuf, String)> {
