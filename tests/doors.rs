@@ -7,6 +7,8 @@ mod support;
 
 #[path = "support/node.rs"]
 mod node;
+#[path = "doors/paper.rs"]
+mod paper;
 #[path = "doors/table.rs"]
 mod table;
 #[path = "doors/ways.rs"]

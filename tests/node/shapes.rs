@@ -97,10 +97,9 @@ async fn lists_changes_and_refusals_have_the_shape_that_the_contract_promises() 
     assert_eq!(keys(&changed), set("id ok revision diff"));
     let events = data(json!({"command": "events"}));
     assert_eq!(keys(&events), set("events"));
-    let added = events["events"].as_array().unwrap().iter();
+    let mut added = events["events"].as_array().unwrap().iter();
     let added = added
-        .filter(|event| event["type"] == "pointsman.host.added")
-        .next_back()
+        .rfind(|event| event["type"] == "pointsman.host.added")
         .unwrap();
     assert_eq!(
         added["data"],
