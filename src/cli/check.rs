@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::{Exit, complain, say};
+use super::{Exit, complain_of_config, say};
 use crate::config::read;
 
 pub(super) fn run(file: &Path) -> Exit {
@@ -22,7 +22,7 @@ pub(super) fn run(file: &Path) -> Exit {
             Exit::Done
         }
         Err(error) => {
-            complain(&error);
+            complain_of_config(&error);
             Exit::Invalid
         }
     }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::{Exit, complain};
+use super::{Exit, complain, complain_of_config};
 use crate::{
     app::{App, End, NodeError, StartError},
     config::read,
@@ -14,14 +14,18 @@ pub(super) fn run(file: &Path) -> Exit {
     let config = match read(file) {
         Ok(config) => config,
         Err(error) => {
-            complain(&error);
+            complain_of_config(&error);
             return Exit::Invalid;
         }
     };
     match App::start_node(file, config) {
         Ok(app) => app.run(async |_| std::future::pending().await).into(),
         Err(error) => {
-            complain(&error);
+            if let StartError::Node(NodeError::Config(error)) = &error {
+                complain_of_config(error);
+            } else {
+                complain(&error);
+            }
             exit_for(&error)
         }
     }
