@@ -1,8 +1,8 @@
-# `make check` is what CI runs. Fuzz targets come with the parsers that face the network.
+# `make check` is what CI runs. `make fuzz` is for people: what it finds depends on its time.
 
 CARGO ?= cargo
 
-.PHONY: check lint fmt clippy doc deny test integration bench run demo
+.PHONY: check lint fmt clippy doc deny test integration bench fuzz run demo
 
 # Tests last: their summary is what one wants to see.
 check: lint test
@@ -34,6 +34,23 @@ integration:
 # All benches that Cargo.toml knows.
 bench:
 	$(CARGO) bench --locked
+
+# Fuzzing with stable Rust and g++: the flags are those that cargo-fuzz needs nightly for. Only what
+# is built for the target is instrumented, not what runs while building.
+FUZZ_SECONDS ?= 30
+FUZZ_HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+	-Cllvm-args=-sanitizer-coverage-pc-table -Ccodegen-units=1
+FUZZ_RUN = mkdir -p fuzz/corpus/$(1) fuzz/artifacts/$(1) && \
+	fuzz/target/$(FUZZ_HOST)/release/$(1) -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+	-artifact_prefix=fuzz/artifacts/$(1)/ fuzz/corpus/$(1) $(2)
+
+fuzz:
+	RUSTFLAGS="$(FUZZ_FLAGS)" $(CARGO) build --locked --release --manifest-path fuzz/Cargo.toml \
+		--target-dir fuzz/target --target $(FUZZ_HOST)
+	$(call FUZZ_RUN,config,tests/data/valid tests/data/edit tests/data/invalid)
+	$(call FUZZ_RUN,command,fuzz/seeds/command)
 
 run:
 	$(CARGO) run --locked --release -- run config/quickstart.toml

@@ -52,7 +52,7 @@ fn what_is_right_reads_and_renders_and_reads_the_same() {
 #[test]
 fn what_is_wrong_is_told_in_full() {
     let files = files("tests/data/invalid");
-    assert_eq!(files.len(), 38);
+    assert_eq!(files.len(), 40);
     let update = std::env::var_os("UPDATE_EXPECTED").is_some();
     let mut wrong = Vec::new();
     for path in files {

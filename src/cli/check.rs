@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::{Exit, complain, say};
+use super::{Exit, complain, complain_of_config, say};
 use crate::{app::check_people, config::read};
 
 pub(super) fn run(file: &Path) -> Exit {
@@ -26,7 +26,7 @@ pub(super) fn run(file: &Path) -> Exit {
             Exit::Done
         }
         Err(error) => {
-            complain(&error);
+            complain_of_config(&error);
             Exit::Invalid
         }
     }

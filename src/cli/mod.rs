@@ -32,7 +32,7 @@ use clap_complete::Shell;
 use arguments::{Remote, Replace, help};
 use logging::LogFormat;
 
-use crate::model::error::Code;
+use crate::{config::ConfigError, model::error::Code};
 
 /// Where the configuration is when nobody says otherwise.
 const DEFAULT_FILE: &str = "/etc/pointsman/pointsman.toml";
@@ -179,6 +179,19 @@ fn say(text: &str) {
 /// Says on standard error what went wrong.
 fn complain(problem: &dyn std::fmt::Display) {
     let _ = writeln!(io::stderr().lock(), "pointsman: {problem}");
+}
+
+/// Says on standard error why a configuration cannot be used. A list of problems stands as it is,
+/// so that editors find file and line at the start of each.
+fn complain_of_config(error: &ConfigError) {
+    if error.is_list() {
+        let _ = writeln!(io::stderr().lock(), "{error}");
+    } else if let ConfigError::Both(one, other) = error {
+        complain_of_config(one);
+        complain_of_config(other);
+    } else {
+        complain(error);
+    }
 }
 
 /// Whether standard output is a person at a terminal, and whether they want colour.

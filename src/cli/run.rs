@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::{Exit, complain};
+use super::{Exit, complain, complain_of_config};
 use crate::{
     app::{App, End, NodeError, StartError},
     config::read,
@@ -21,7 +21,7 @@ pub(super) fn run(file: &Path) -> Exit {
         Err(error) => match App::start_last_good(file) {
             Some(started) => started,
             None => {
-                complain(&error);
+                complain_of_config(&error);
                 return Exit::Invalid;
             }
         },
@@ -29,7 +29,11 @@ pub(super) fn run(file: &Path) -> Exit {
     match started {
         Ok(app) => app.run(async |_| std::future::pending().await).into(),
         Err(error) => {
-            complain(&error);
+            if let StartError::Node(NodeError::Config(error)) = &error {
+                complain_of_config(error);
+            } else {
+                complain(&error);
+            }
             exit_for(&error)
         }
     }

@@ -1,10 +1,7 @@
 //! Why a configuration file cannot be used, as an operator reads it.
 //! It must not look for what is wrong; it only says it.
 
-use std::{
-    fmt, io,
-    path::{Path, PathBuf},
-};
+use std::{fmt, io, path::PathBuf};
 
 use super::{file::MAX_PROBLEMS, text::MAX_BYTES};
 use crate::model::problem::Problem;
@@ -35,7 +32,7 @@ pub enum ConfigError {
         path: PathBuf,
     },
     /// What it says is wrong. Displayed with one problem a line, then their number.
-    #[error("{}", Listing { path, problems })]
+    #[error("{}", Listing(&[(path, problems)]))]
     Problems {
         /// The file.
         path: PathBuf,
@@ -43,8 +40,33 @@ pub enum ConfigError {
         problems: Vec<Problem>,
     },
     /// The settings and the services are in files of their own, and neither can be used.
-    #[error("{_0}\n{_1}")]
+    #[error("{}", both(_0, _1))]
     Both(Box<ConfigError>, Box<ConfigError>),
+}
+
+impl ConfigError {
+    /// Whether it is displayed as a list of problems: every line begins with file and line, but
+    /// for the last one, which has their number.
+    pub fn is_list(&self) -> bool {
+        match self {
+            Self::Problems { .. } => true,
+            Self::Both(one, other) => one.is_list() && other.is_list(),
+            Self::Unreadable { .. } | Self::NotText { .. } | Self::TooLarge { .. } => false,
+        }
+    }
+}
+
+fn both(one: &ConfigError, other: &ConfigError) -> String {
+    match (one, other) {
+        (
+            ConfigError::Problems { path, problems },
+            ConfigError::Problems {
+                path: other_path,
+                problems: others,
+            },
+        ) => Listing(&[(path, problems), (other_path, others)]).to_string(),
+        _ => format!("{one}\n{other}"),
+    }
 }
 
 /// The system's words without its capital and number, and plain ones for the commonest case.
@@ -61,23 +83,22 @@ pub(super) fn reason(error: &io::Error) -> String {
     }
 }
 
-struct Listing<'a> {
-    path: &'a Path,
-    problems: &'a [Problem],
-}
+/// The problems of one or more files.
+struct Listing<'a>(&'a [(&'a PathBuf, &'a Vec<Problem>)]);
 
 impl fmt::Display for Listing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.display();
-        for problem in self.problems {
-            match problem.line {
-                Some(line) => writeln!(f, "{path}:{line}: {problem}")?,
-                None => writeln!(f, "{path}: {problem}")?,
+        for (path, problems) in self.0 {
+            for problem in *problems {
+                // What is wrong with the whole file is shown where it begins.
+                let line = problem.line.unwrap_or(1);
+                writeln!(f, "{}:{line}: {problem}", path.display())?;
             }
         }
-        match self.problems.len() {
+        let counts = self.0.iter().map(|(_, problems)| problems.len());
+        match counts.clone().sum() {
             1 => write!(f, "1 problem"),
-            count if count >= MAX_PROBLEMS => {
+            count if counts.max() >= Some(MAX_PROBLEMS) => {
                 write!(f, "{count} problems, and there may be more")
             }
             count => write!(f, "{count} problems"),

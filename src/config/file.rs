@@ -7,20 +7,19 @@ use std::{
 };
 
 use serde::{Deserialize, de::DeserializeOwned};
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use super::{
     error::ConfigError,
-    reader::{Fault, FaultKind, Reader},
-    settings::{self, AdminDoor, Auth, Certificate, Node as NodeSettings, Settings},
+    reading::Reading,
+    settings::{AdminDoor, Auth, Certificate, Node, Settings},
     text::text_of,
-    tree::{Node, Struck, Tree},
+    tree::Tree,
     wording,
 };
 use crate::model::{
-    check::check,
     name::Name,
-    problem::{Place, Problem, Step},
+    problem::{Place, Problem},
     topology::{Service, Topology},
 };
 
@@ -44,7 +43,7 @@ struct Document {
     #[serde(default)]
     services_file: Option<PathBuf>,
     #[serde(default)]
-    node: NodeSettings,
+    node: Node,
     #[serde(default, rename = "service")]
     services: Vec<Service>,
     #[serde(default)]
@@ -133,7 +132,7 @@ pub fn state_dir_of(path: &Path) -> Option<PathBuf> {
     let node = table.get_ref().get("node");
     let named = node.and_then(|node| node.get_ref().get("state_dir"));
     let named = named.and_then(|named| named.get_ref().as_str());
-    Some(named.map_or_else(|| NodeSettings::default().state_dir, PathBuf::from))
+    Some(named.map_or_else(|| Node::default().state_dir, PathBuf::from))
 }
 
 /// Reads the text of a file. That of a `services_file` that it may name is not looked for.
@@ -157,18 +156,14 @@ fn parse_as<D: DeserializeOwned + Into<Config>>(text: &str) -> Result<Config, Ve
         let problem = Problem::new(Place::root(), wording::bounded(&message));
         vec![Problem { line, ..problem }]
     })?;
-    let mut reading = Reading {
-        tree: &tree,
-        struck: Struck::default(),
-        problems: Vec::new(),
-    };
-    let config = reading.read_on::<D>();
+    let mut reading = Reading::of(&tree);
+    let config = reading.read_on::<D>().map(Into::<Config>::into);
     if let Some(config) = &config {
         reading.check(&config.topology);
         reading.check_settings(&config.settings);
     }
     reading.check_services_are_once();
-    match (config, reading.problems) {
+    match (config, reading.into_problems()) {
         (Some(config), problems) if problems.is_empty() => Ok(config),
         (_, mut problems) => {
             // Stable: what stands on one line stays in the order in which it was found.
@@ -176,145 +171,6 @@ fn parse_as<D: DeserializeOwned + Into<Config>>(text: &str) -> Result<Config, Ve
             problems.truncate(MAX_PROBLEMS);
             Err(problems)
         }
-    }
-}
-
-/// A file being read: at each fault its node is reported and struck out, and reading starts over.
-struct Reading<'t, 'i> {
-    tree: &'t Tree<'i>,
-    struck: Struck,
-    problems: Vec<Problem>,
-}
-
-impl Reading<'_, '_> {
-    /// What is left of the file when all that cannot be read is struck out; `None` when that is
-    /// the root, or there was no end of problems.
-    fn read_on<D: DeserializeOwned + Into<Config>>(&mut self) -> Option<Config> {
-        while self.problems.len() < MAX_PROBLEMS {
-            let reader = Reader {
-                node: &self.tree.root,
-                struck: &self.struck,
-            };
-            match D::deserialize(reader) {
-                Ok(document) => return Some(document.into()),
-                Err(fault) => self.take_out(&fault)?,
-            }
-        }
-        None
-    }
-
-    /// Reports `fault` and strikes out its node; `None` if nothing is left to be struck out, so
-    /// that reading ends with the last node at the latest.
-    fn take_out(&mut self, fault: &Fault) -> Option<()> {
-        let steps = fault.steps();
-        let table = self.tree.node(&steps);
-        let missing_by_us = match (&fault.kind, table) {
-            (FaultKind::MissingKey(key), Some(table)) => self.has_struck(table, key),
-            _ => false,
-        };
-        let mut guilty = steps.clone();
-        if let FaultKind::UnknownKey { key, .. } = &fault.kind {
-            guilty.push(Step::Key(key.clone()));
-        }
-        if !missing_by_us {
-            // An unknown key stands on its own line, but the place of its table is what is known.
-            let (place, _) = self.tree.locate(&steps);
-            let (_, line) = self.tree.locate(&guilty);
-            let problem = Problem::new(place, fault.to_string());
-            self.problems.push(Problem { line, ..problem });
-        }
-        let is_new = self.struck.add(self.tree.node(&guilty)?);
-        (is_new && !guilty.is_empty()).then_some(())
-    }
-
-    /// Whether `table` lacks `key` only because it, or a slip for it, was struck out.
-    fn has_struck(&self, table: &Node<'_>, key: &str) -> bool {
-        let Some(table) = table.get_ref().as_table() else {
-            return false;
-        };
-        let mut struck = table.iter().filter(|(_, node)| self.struck.has(node));
-        struck.any(|(found, _)| wording::is_near(found.get_ref(), key))
-    }
-
-    /// Adds what is wrong between the values that were read.
-    ///
-    /// What is there twice, or wrong in itself, is so whatever was struck out. Only a lack (of a
-    /// group, of an address) can come from that, and lacks are reported at a service or at a key
-    /// of it. So those are kept back where a part of that service is struck out.
-    fn check(&mut self, topology: &Topology) {
-        for problem in check(topology) {
-            let steps = self.tree.whole_steps(problem.place.steps(), &self.struck);
-            if let Some((service, [] | [_])) = steps.split_at_checked(2)
-                && self.lacks_parts(service)
-            {
-                continue;
-            }
-            let (place, line) = self.tree.locate(&steps);
-            let message = problem.message;
-            self.problems.push(Problem {
-                place,
-                line,
-                message,
-            });
-        }
-    }
-
-    /// Adds what is wrong between the settings that were read. A certificate may be lacking only
-    /// because it was struck out.
-    fn check_settings(&mut self, settings: &Settings) {
-        for problem in settings::check::check(settings) {
-            let steps = self.tree.whole_steps(problem.place.steps(), &self.struck);
-            let of_certificate = steps.last() == Some(&Step::Key("certificate".to_owned()));
-            if of_certificate && self.lacks_certificates() {
-                continue;
-            }
-            let (place, line) = self.tree.locate(&steps);
-            let message = problem.message;
-            self.problems.push(Problem {
-                place,
-                line,
-                message,
-            });
-        }
-    }
-
-    fn lacks_certificates(&self) -> bool {
-        let Some(all) = self.tree.root.get_ref().get("certificates") else {
-            return false;
-        };
-        let entries = all.get_ref().as_table();
-        let mut entries = entries.into_iter().flat_map(|table| table.values());
-        self.struck.has(all) || entries.any(|entry| self.struck.has(entry))
-    }
-
-    /// Adds that there is no service in the file, or that there are two places for them.
-    fn check_services_are_once(&mut self) {
-        let root = self.tree.root.get_ref();
-        let message = match (root.get("service"), root.get("services_file")) {
-            (None, None) => "no [[service]]: nothing to balance",
-            (Some(_), Some(_)) => "services stand here and in `services_file`; one must go",
-            (None, Some(_)) | (Some(_), None) => return,
-        };
-        let key = Step::Key("service".to_owned());
-        let (place, line) = match root.get("service") {
-            Some(_) => self.tree.locate(&[key]),
-            None => (Place::root(), None),
-        };
-        let problem = Problem::new(place, message);
-        self.problems.push(Problem { line, ..problem });
-    }
-
-    /// Whether a key of this service, or an item of one of its lists, is struck out.
-    fn lacks_parts(&self, service: &[Step]) -> bool {
-        let service = self.tree.node(service).map(|node| node.get_ref());
-        let Some(DeValue::Table(table)) = service else {
-            return false;
-        };
-        table.values().any(|value| {
-            let items = value.get_ref().as_array();
-            let mut items = items.into_iter().flatten();
-            self.struck.has(value) || items.any(|item| self.struck.has(item))
-        })
     }
 }
 

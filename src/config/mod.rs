@@ -6,10 +6,12 @@ mod edit;
 mod error;
 mod file;
 mod reader;
+mod reading;
 mod render;
 #[cfg(test)]
 mod samples;
 mod settings;
+mod stand_in;
 mod store;
 mod text;
 mod tree;

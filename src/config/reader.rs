@@ -11,6 +11,7 @@ use serde::de::{
 use toml::de::{DeArray, DeInteger, DeString, DeTable, DeValue};
 
 use super::{
+    stand_in::StandIn,
     tree::{Node, Struck},
     wording,
 };
@@ -110,6 +111,7 @@ impl<'t, 'i> Reader<'t, 'i> {
         pairs.reverse();
         Entries {
             pairs,
+            stand_ins: self.struck.stand_ins(self.node),
             open: None,
             struck: self.struck,
         }
@@ -220,9 +222,16 @@ fn word(text: &str) -> StrDeserializer<'_, Fault> {
 struct Entries<'t, 'i> {
     /// Those still to come, last first.
     pairs: Vec<(&'t DeString<'i>, &'t Node<'i>)>,
+    /// What stands in for keys, to come after them.
+    stand_ins: &'t [StandIn],
     /// The one whose key has been read.
-    open: Option<(&'t DeString<'i>, &'t Node<'i>)>,
+    open: Option<Entry<'t, 'i>>,
     struck: &'t Struck,
+}
+
+enum Entry<'t, 'i> {
+    Found(&'t DeString<'i>, &'t Node<'i>),
+    StandIn(&'t StandIn),
 }
 
 impl<'de> MapAccess<'de> for Entries<'_, '_> {
@@ -232,23 +241,32 @@ impl<'de> MapAccess<'de> for Entries<'_, '_> {
     where
         K: DeserializeSeed<'de>,
     {
-        self.open = self.pairs.pop();
-        match self.open {
-            Some((key, _)) => seed.deserialize(word(key)).map(Some),
-            None => Ok(None),
+        if let Some((key, node)) = self.pairs.pop() {
+            self.open = Some(Entry::Found(key, node));
+            return seed.deserialize(word(key)).map(Some);
         }
+        let Some((first, rest)) = self.stand_ins.split_first() else {
+            return Ok(None);
+        };
+        self.stand_ins = rest;
+        self.open = Some(Entry::StandIn(first));
+        seed.deserialize(word(first.key)).map(Some)
     }
 
     fn next_value_seed<V>(&mut self, seed: V) -> Result<V::Value, Fault>
     where
         V: DeserializeSeed<'de>,
     {
-        let Some((key, node)) = self.open.take() else {
-            return Err(de::Error::custom("a value was asked for before its key"));
-        };
         let struck = self.struck;
-        seed.deserialize(Reader { node, struck })
-            .map_err(|fault| fault.under(Step::Key(key.clone().into_owned())))
+        match self.open.take() {
+            Some(Entry::Found(key, node)) => seed
+                .deserialize(Reader { node, struck })
+                .map_err(|fault| fault.under(Step::Key(key.clone().into_owned()))),
+            Some(Entry::StandIn(stand_in)) => stand_in
+                .read(seed)
+                .map_err(|fault| fault.under(Step::Key(stand_in.key.to_owned()))),
+            None => Err(de::Error::custom("a value was asked for before its key")),
+        }
     }
 }
 

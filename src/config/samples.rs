@@ -5,6 +5,7 @@ use proptest::{option, prelude::*};
 
 use crate::model::{
     address::Address,
+    check::check,
     name::Name,
     period::Period,
     topology::{
@@ -17,6 +18,13 @@ fn address() -> impl Strategy<Value = Address> {
     any::<std::net::IpAddr>()
         .prop_flat_map(|ip| (Just(ip), 1..=u16::MAX))
         .prop_map(|parts| Address::from(std::net::SocketAddr::from(parts)))
+}
+
+fn host_address() -> impl Strategy<Value = Address> {
+    address().prop_filter("nothing is to be reached there", |address| {
+        let ip = address.socket().ip().to_canonical();
+        !ip.is_unspecified() && ip != std::net::Ipv4Addr::BROADCAST
+    })
 }
 
 fn period() -> impl Strategy<Value = Period> {
@@ -43,7 +51,7 @@ fn host(name: Name) -> impl Strategy<Value = Host> {
         Just(Admin::Draining),
         Just(Admin::Disabled)
     ];
-    (address(), 0..=256_i64, option::of(count()), admin).prop_map(
+    (host_address(), 0..=256_i64, option::of(count()), admin).prop_map(
         move |(address, weight, max_sessions, admin)| Host {
             name: name.clone(),
             address,
@@ -62,7 +70,10 @@ fn names(least: usize, most: usize) -> impl Strategy<Value = Vec<Name>> {
 }
 
 fn group(name: Name) -> impl Strategy<Value = Group> {
-    let sticky = (period(), count()).prop_map(|(ttl, entries)| Sticky { ttl, entries });
+    let sticky = (1..300_000_000_000_u64, count()).prop_map(|(ttl, entries)| {
+        let ttl = Period::from_millis(ttl);
+        Sticky { ttl, entries }
+    });
     let hosts = names(0, 4).prop_flat_map(|names| names.into_iter().map(host).collect::<Vec<_>>());
     (scheduler(), option::of(sticky), hosts).prop_map(move |(scheduler, sticky, hosts)| Group {
         name: name.clone(),
@@ -119,4 +130,7 @@ pub(super) fn topology() -> impl Strategy<Value = Topology> {
                 .collect::<Vec<_>>()
         })
         .prop_map(|services| Topology { services })
+        .prop_filter("a service would call itself", |topology| {
+            check(topology).is_empty()
+        })
 }

@@ -1,14 +1,17 @@
 //! The file as a tree whose every node knows where it stands, and which of them are struck out.
 //! It must not know what the values mean, except that an item's `name` names it.
 
-use std::{collections::HashSet, ptr};
+use std::{
+    collections::{HashMap, HashSet},
+    ptr,
+};
 
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
 
-use super::wording;
+use super::{stand_in::StandIn, wording};
 use crate::model::{
     name::Name,
     problem::{Place, Step},
@@ -24,20 +27,44 @@ pub(super) struct Tree<'i> {
     line_ends: Vec<usize>,
 }
 
-/// The nodes that have been reported and are read over from then on.
+/// The nodes that have been reported and are read over from then on, and what stands in for them.
 ///
 /// Nodes are told apart by where they lie in memory; the tree does not change while it is read.
 #[derive(Default)]
-pub(super) struct Struck(HashSet<usize>);
+pub(super) struct Struck {
+    nodes: HashSet<usize>,
+    /// By the table that lacks the key.
+    stand_ins: HashMap<usize, Vec<StandIn>>,
+}
 
 impl Struck {
     /// Strikes out `node`; false if it already was.
     pub(super) fn add(&mut self, node: &Node<'_>) -> bool {
-        self.0.insert(ptr::from_ref(node).addr())
+        self.nodes.insert(ptr::from_ref(node).addr())
     }
 
     pub(super) fn has(&self, node: &Node<'_>) -> bool {
-        self.0.contains(&ptr::from_ref(node).addr())
+        self.nodes.contains(&ptr::from_ref(node).addr())
+    }
+
+    /// Lets something stand in for a key of `table`; false if something already does.
+    pub(super) fn add_stand_in(&mut self, table: &Node<'_>, stand_in: StandIn) -> bool {
+        let is_new = self.stand_in(table, stand_in.key).is_none();
+        if is_new {
+            let of_table = self.stand_ins.entry(ptr::from_ref(table).addr());
+            of_table.or_default().push(stand_in);
+        }
+        is_new
+    }
+
+    pub(super) fn stand_ins(&self, table: &Node<'_>) -> &[StandIn] {
+        let of_table = self.stand_ins.get(&ptr::from_ref(table).addr());
+        of_table.map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn stand_in(&self, table: &Node<'_>, key: &str) -> Option<&StandIn> {
+        let mut of_table = self.stand_ins(table).iter();
+        of_table.find(|stand_in| stand_in.key == key)
     }
 }
 

@@ -1,7 +1,10 @@
 //! What must hold between the values of a topology, whoever made it: file, command or program.
 //! It must not judge single values; those cannot be made wrong.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    net::{IpAddr, Ipv4Addr},
+};
 
 use super::{
     address::Address,
@@ -56,11 +59,22 @@ fn check_service(service: &Service, place: &Place, problems: &mut Vec<Problem>) 
         problems,
     );
     for (index, group) in service.groups.iter().enumerate() {
-        check_group(group, &root.named(index, &group.name), problems);
+        check_group(
+            group,
+            &service.listen,
+            &root.named(index, &group.name),
+            problems,
+        );
     }
 }
 
-fn check_group(group: &Group, place: &Place, problems: &mut Vec<Problem>) {
+fn check_group(group: &Group, listen: &[Address], place: &Place, problems: &mut Vec<Problem>) {
+    if let Some(sticky) = &group.sticky
+        && sticky.ttl.limit().is_none()
+    {
+        let message = "no client can be remembered for no time; without `sticky` none is";
+        problems.push(Problem::new(place.key("sticky").key("ttl"), message));
+    }
     let root = place.key("host");
     if group.hosts.len() > MAX_HOSTS {
         let message = format!("{} hosts are more than {MAX_HOSTS}", group.hosts.len());
@@ -73,11 +87,33 @@ fn check_group(group: &Group, place: &Place, problems: &mut Vec<Problem>) {
         problems,
     );
     for (index, host) in group.hosts.iter().enumerate() {
-        if host.address.socket().port() == 0 {
+        if let Some(message) = unreachable(host.address, listen) {
             let place = root.named(index, &host.name).key("address");
-            problems.push(Problem::new(place, "a host cannot be reached at port 0"));
+            problems.push(Problem::new(place, message));
         }
     }
+}
+
+/// Why there can be no host at `address` in a service that listens on `listen`.
+fn unreachable(address: Address, listen: &[Address]) -> Option<String> {
+    let (ip, port) = (address.socket().ip(), address.socket().port());
+    if port == 0 {
+        return Some("a host cannot be reached at port 0".to_owned());
+    }
+    let plain = ip.to_canonical();
+    if plain.is_unspecified() || plain == IpAddr::V4(Ipv4Addr::BROADCAST) {
+        return Some(format!("a host cannot be reached at {ip}"));
+    }
+    let is_itself = |listener: &&Address| {
+        let listener = listener.socket();
+        // What listens on every address does so on loopback; of the others we do not know.
+        let on_all = listener.ip().is_unspecified() && listener.is_ipv4() == ip.is_ipv4();
+        listener.port() == port && (listener.ip() == ip || on_all && ip.is_loopback())
+    };
+    let listener = listen.iter().find(is_itself)?;
+    Some(format!(
+        "the service would call itself: it listens on {listener}"
+    ))
 }
 
 fn check_listeners<'a>(

@@ -221,20 +221,19 @@ impl Command {
     pub fn to_object(&self) -> Changes {
         let flat = |name: &str, key: &str, path: String, rest: Changes| {
             let mut object = rest;
-            object.remove("name");
             object.insert("command".to_owned(), name.into());
             object.insert(key.to_owned(), path.into());
             object
         };
         match self {
             Self::AddHost { host, object } => {
-                flat("add-host", "host", host.to_string(), fields(object))
+                flat("add-host", "host", host.to_string(), nameless(object))
             }
             Self::SetHost { host, changes } => {
                 flat("set-host", "host", host.to_string(), changes.clone())
             }
             Self::AddGroup { group, object } => {
-                flat("add-group", "group", group.to_string(), fields(object))
+                flat("add-group", "group", group.to_string(), nameless(object))
             }
             Self::SetGroup { group, changes } => {
                 flat("set-group", "group", group.to_string(), changes.clone())
@@ -243,7 +242,7 @@ impl Command {
                 "add-service",
                 "service",
                 service.to_string(),
-                fields(object),
+                nameless(object),
             ),
             Self::SetService { service, changes } => flat(
                 "set-service",
@@ -258,6 +257,14 @@ impl Command {
             }
         }
     }
+}
+
+/// The same without its name, which stands in the path. What is set keeps every key, a wrong one
+/// too, so that it is refused where it is read and not lost on the way.
+fn nameless(object: &impl Serialize) -> Changes {
+    let mut object = fields(object);
+    object.remove("name");
+    object
 }
 
 /// The keys of `value` with their values.

@@ -96,3 +96,29 @@ impl From<Command> for Request {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_cannot_be_set_is_not_lost_when_the_command_is_written() {
+        for (command, key) in [
+            ("set-host", "host"),
+            ("set-group", "group"),
+            ("set-service", "service"),
+        ] {
+            let path = ["web", "blue", "w1"];
+            let parts = match key {
+                "host" => 3,
+                "group" => 2,
+                _ => 1,
+            };
+            let json = serde_json::json!({
+                "command": command, key: path[..parts].join("/"), "name": "w2",
+            });
+            let request = Request::from_json(json.clone()).unwrap();
+            assert_eq!(request.to_json(), json);
+        }
+    }
+}

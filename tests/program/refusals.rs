@@ -65,6 +65,15 @@ async fn several_problems_are_told_at_once() {
     let (code, complaint) = refused(&text).await;
     assert_eq!(code, 4);
     assert_eq!(last_line(&complaint), "3 problems");
+    assert_eq!(complaint.lines().count(), 4);
+    for line in complaint.lines().take(3) {
+        let (_, rest) = line.split_once(".toml:").unwrap();
+        let (number, _) = rest.split_once(": ").unwrap();
+        assert!(
+            number.parse::<usize>().is_ok() && line.starts_with('/'),
+            "{line}"
+        );
+    }
     for expected in ["threads", "colour", "\"nowhere\""] {
         assert!(complaint.contains(expected), "{complaint}");
     }

@@ -74,6 +74,55 @@ name = "blue"
 }
 
 #[test]
+fn a_problem_that_is_a_consequence_of_another_is_held_back_and_no_other_is() {
+    let service = |keys: &str| {
+        let text = format!("[[service]]\nname = \"web\"\nlisten = [\"127.0.0.1:80\"]\n{keys}");
+        problems(&text).len()
+    };
+    for (keys, count) in [
+        ("group = 1", 1),
+        ("group = [1]", 1),
+        ("active = \"blue\"\ngrup = []", 1),
+        ("active = \"blue\"\ngroup = [1, { name = \"green\" }]", 1),
+        ("active = \"blue\"\ngroup = [{ name = 1 }]", 1),
+        (
+            "active = \"blue\"\ngroup = [{ name = \"green\", host = 1 }]",
+            2,
+        ),
+        ("limits = 1\nretries = 1.5\ngroup = []", 3),
+        ("group = [{ name = \"a\", host = [{}, {}] }]", 4),
+    ] {
+        assert_eq!(service(keys), count, "{keys}");
+    }
+    let admin = |http: &str| problems(&format!("service = []\nadmin.http = {http}")).len();
+    assert_eq!(admin("{ listen = \"x\", certificate = \"a\" }"), 2);
+    assert_eq!(admin("{ listen = \"1.1.1.1:1\", certifikate = \"a\" }"), 1);
+    assert_eq!(problems("[[sevrice]]").len(), 1);
+}
+
+#[test]
+fn a_service_whose_name_is_not_known_is_called_by_its_number() {
+    let text = r#"
+[[service]]
+listen = ["127.0.0.1:80"]
+active = "green"
+group = [{ name = "blue" }]
+[[service]]
+name = "shop"
+listen = ["127.0.0.1:80"]
+group = [{ name = "blue" }]
+"#;
+    assert_eq!(
+        problems(text),
+        [
+            "2: service[0]: the key `name` is missing",
+            "4: service[0].active: no group green in service[0]",
+            "8: service.shop.listen[0]: 127.0.0.1:80 is already listened on by service[0]",
+        ]
+    );
+}
+
+#[test]
 fn having_no_service_must_be_said() {
     assert_eq!(problems(""), ["0: no [[service]]: nothing to balance"]);
     assert!(parse("service = []").is_ok_and(|config| config.topology.services.is_empty()));
