@@ -14,16 +14,16 @@ pub(super) const BEFORE_RENAME: Step = Step("before-rename");
 pub(super) const AFTER_RENAME: Step = Step("after-rename");
 pub(super) const BEFORE_REPLY: Step = Step("before-reply");
 
-#[cfg(debug_assertions)]
+#[cfg(all(debug_assertions, feature = "server"))]
 pub(crate) use armed::arm;
-#[cfg(debug_assertions)]
+#[cfg(all(debug_assertions, feature = "server"))]
 pub(super) use armed::reached;
 
 /// Nothing.
-#[cfg(not(debug_assertions))]
+#[cfg(not(all(debug_assertions, feature = "server")))]
 pub(super) const fn reached(_: Step) {}
 
-#[cfg(debug_assertions)]
+#[cfg(all(debug_assertions, feature = "server"))]
 mod armed {
     use std::sync::{
         OnceLock,
