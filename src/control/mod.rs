@@ -6,6 +6,7 @@ pub mod balancer;
 pub mod cloud_event;
 pub mod controller;
 pub(crate) mod fault;
+mod file_write;
 pub mod handle;
 mod jobs;
 mod listening;

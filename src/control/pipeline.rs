@@ -10,15 +10,13 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use serde_json::json;
-use tokio::sync::{broadcast, oneshot};
 
 use super::{
     answer::Answer,
     balancer::Balancer,
     fault,
     outcome::{Outcome, done, dry, entry, refused},
-    outside::{Access, File, NotCommitted, PreparedFile},
+    outside::{Access, File, PreparedFile},
     reconcile::Prepared,
     record::{Entry, Record, RecordError, Recorded},
 };
@@ -252,43 +250,6 @@ impl Pipeline {
                 Err(error) => Err(error),
             },
             recorded => recorded,
-        }
-    }
-
-    /// Writes the file anew, from what runs.
-    pub(super) fn redo_file(&mut self) {
-        let Some(file) = &mut self.file else { return };
-        match file.prepare(&self.state.topology, self.state.revision) {
-            Ok(prepared) => {
-                self.unwritten = Some(prepared);
-                self.write_file();
-            }
-            Err(error) => tracing::error!(%error, "the file cannot be brought up to the journal"),
-        }
-    }
-
-    /// Puts the new text in the place of the file. A failure is reported and tried again; what
-    /// was recorded stays in effect. A file that was edited meanwhile is left alone.
-    pub(super) fn write_file(&mut self) {
-        let (Some(file), Some(prepared)) = (&mut self.file, self.unwritten.take()) else {
-            return;
-        };
-        fault::reached(fault::BEFORE_RENAME);
-        let Err(NotCommitted { message, again }) = file.commit(prepared) else {
-            fault::reached(fault::AFTER_RENAME);
-            return;
-        };
-        tracing::error!(message, "the new configuration file is not in its place");
-        if again.is_none() {
-            self.tell_conflict(&message, self.state.revision);
-        }
-        self.unwritten = again;
-    }
-
-    fn tell_conflict(&mut self, message: &str, revision: u64) {
-        let event = Event::new("config.conflict", revision, json!({"message": message}));
-        if let Err(error) = self.record_events(vec![event]) {
-            tracing::error!(%error, "cannot record a conflict");
         }
     }
 
