@@ -2,10 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[cfg(feature = "server")]
+use std::process::Command;
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
+
+use pointsman::model::catalogue::CATALOGUE;
 
 /// Every Markdown file of ours: at the top, and under `docs/`.
 fn documents() -> Vec<(PathBuf, String)> {
@@ -77,7 +82,7 @@ fn every_configuration_in_the_documents_is_valid() {
 
 /// How many there are: a document that lost its example, or its fence, shall be noticed.
 #[cfg(feature = "server")]
-const TOML_BLOCKS: usize = 3;
+const TOML_BLOCKS: usize = 4;
 
 #[test]
 fn every_relative_link_leads_to_a_file() {
@@ -94,6 +99,86 @@ fn every_relative_link_leads_to_a_file() {
         }
     }
     assert!(count >= 15, "only {count} relative links were found");
+}
+
+/// The rows of the table whose first column is called `first`, as cells without backticks.
+fn table(text: &str, first: &str) -> Vec<Vec<String>> {
+    let head = format!("| {first} |");
+    let lines = text.lines().skip_while(|line| !line.starts_with(&head));
+    let rows = lines.skip(2).take_while(|line| line.starts_with('|'));
+    let cell = |cell: &str| cell.trim().replace('\0', "|").replace('`', "");
+    rows.map(|row| {
+        let row = row.replace("\\|", "\0");
+        let cells: Vec<_> = row.split('|').map(cell).collect();
+        cells[1..cells.len() - 1].to_vec()
+    })
+    .collect()
+}
+
+fn document(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn the_table_of_commands_is_the_catalogue() {
+    let documented = table(&document("docs/commands.md"), "command");
+    let catalogue: Vec<_> = CATALOGUE
+        .iter()
+        .map(|entry| {
+            let options = if entry.changes { "yes" } else { "" };
+            let role = entry.role.to_string();
+            [entry.name, entry.arguments, &role, options, entry.help].map(str::to_owned)
+        })
+        .collect();
+    let without_line = |row: &Vec<String>| [0, 1, 2, 3, 5].map(|column| row[column].clone());
+    let documented: Vec<_> = documented.iter().map(without_line).collect();
+    assert_eq!(documented, catalogue);
+}
+
+#[test]
+#[cfg(feature = "server")]
+fn every_command_line_in_the_table_of_commands_exists() {
+    let mut count = 0;
+    for row in table(&document("docs/commands.md"), "command") {
+        for line in row[4].split(", ").filter(|line| !line.is_empty()) {
+            count += 1;
+            let is_name = |word: &&str| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+            let names: Vec<_> = line.split(' ').take_while(is_name).collect();
+            let mut program = Command::new(env!("CARGO_BIN_EXE_pointsman"));
+            let output = program.args(&names).arg("--help").output().unwrap();
+            assert!(output.status.success(), "{line}");
+            let help = String::from_utf8(output.stdout).unwrap();
+            for option in line.split(['[', ' ']).filter(|word| word.starts_with("--")) {
+                let option = option.trim_end_matches(']');
+                assert!(help.contains(option), "{line}: there is no {option}");
+            }
+        }
+    }
+    assert!(count >= 31, "only {count} command lines were found");
+}
+
+#[test]
+fn every_dependency_has_its_reason() {
+    let manifest = document("Cargo.toml");
+    let sections = manifest.split("\n[").filter_map(|section| {
+        let (name, body) = section.split_once(']')?;
+        matches!(name, "dependencies" | "dev-dependencies").then_some(body)
+    });
+    let used: BTreeSet<_> = sections
+        .flat_map(str::lines)
+        .filter_map(|line| Some(line.split_once(" = ")?.0.to_owned()))
+        .collect();
+    let reasons = table(&document("CONTRIBUTING.md"), "crate");
+    let word = |row: &Vec<String>| row[0].split(' ').next().unwrap().to_owned();
+    let explained: BTreeSet<_> = reasons.iter().map(word).collect();
+    assert_eq!(explained, used);
+}
+
+#[test]
+fn cells_are_found_where_they_are() {
+    let text = "| a | b |\n|---|---|\n| `x` | y \\| `z` |\n\n| c |\n";
+    assert_eq!(table(text, "a"), [["x", "y | z"]]);
 }
 
 #[test]

@@ -54,6 +54,8 @@ pub(super) struct Document {
     store: Store,
     /// What it must say for us to overwrite it.
     expected: Option<Digest>,
+    /// The revision that it has.
+    revision: u64,
     /// The settings that were read last, for whoever heeds them once they are taken in.
     settings: Option<Settings>,
     heed: Box<dyn Fn(&Settings) + Send>,
@@ -68,16 +70,18 @@ impl fmt::Debug for Document {
 }
 
 impl Document {
-    /// The file of `store`, which is overwritten only while it is `expected`. Settings that a
+    /// The file of `store`, which has `revision` and is overwritten only while it is `expected`. Settings that a
     /// reload takes in go to `heed`.
     pub(super) fn new(
         store: Store,
         expected: Option<Digest>,
+        revision: u64,
         heed: impl Fn(&Settings) + Send + 'static,
     ) -> Self {
         Self {
             store,
             expected,
+            revision,
             settings: None,
             heed: Box::new(heed),
         }
@@ -114,10 +118,13 @@ impl File for Document {
         next: &Topology,
         revision: u64,
     ) -> Result<Box<dyn PreparedFile>, CommandError> {
-        let replaced = revision.saturating_sub(1);
-        match self.store.prepare(self.expected.as_ref(), next, replaced) {
+        match self
+            .store
+            .prepare(self.expected.as_ref(), next, self.revision)
+        {
             Ok(prepared) => Ok(Box::new(Text {
                 prepared,
+                revision,
                 replaced: self.expected,
             })),
             Err(error @ StoreError::Edited { .. }) => {
@@ -153,6 +160,7 @@ impl File for Document {
             }
         }
         self.expected = Some(text.prepared.digest());
+        self.revision = text.revision;
         Ok(())
     }
 }
@@ -161,6 +169,7 @@ impl File for Document {
 #[derive(Debug)]
 struct Text {
     prepared: Prepared,
+    revision: u64,
     replaced: Option<Digest>,
 }
 

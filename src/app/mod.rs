@@ -2,8 +2,10 @@
 //! It must not hold any behaviour of its own that a module below could have.
 
 mod document;
+mod last_good;
 mod node;
 mod people;
+mod trouble;
 
 use std::{io, path::Path, sync::Arc, time::Duration};
 
@@ -14,6 +16,7 @@ use tokio::{
 };
 
 pub use node::NodeError;
+pub(crate) use node::check_people;
 use node::{Node, start_node};
 
 use crate::{
@@ -27,8 +30,10 @@ use crate::{
     proxy::threads::DataThreads,
 };
 
-/// Descriptors that are not for sessions: the program's own, pipes for bulk data, spare.
-const RESERVED: u64 = 512;
+/// Descriptors of the program itself: journal, doors, signals, listeners.
+const OWN: u64 = 40;
+/// Descriptors for pipes and whatever comes, where there are enough.
+const SPARE: u64 = 448;
 /// With fewer descriptors nothing can be balanced, and libraries below us panic for want of one.
 const LEAST_DESCRIPTORS: u64 = 32;
 
@@ -63,6 +68,7 @@ pub enum End {
 pub struct App {
     balancer: Arc<Balancer>,
     node: Option<Node>,
+    room: u32,
     drain_timeout: Duration,
     signals: Signals,
     control: Runtime,
@@ -75,51 +81,56 @@ impl App {
     /// # Errors
     /// When the system refuses threads or addresses.
     pub fn start(config: Config) -> Result<Self, StartError> {
-        let app = Self::set_up(&config.settings, &config.topology)?;
+        let app = Self::set_up(&config.settings)?;
         app.balancer.apply(config.topology)?;
         app.say_where_it_listens();
         Ok(app)
     }
 
-    /// Runs the node that `file`, which says `config`, describes.
+    /// Runs the node that `file`, which has these settings, describes.
     ///
     /// # Errors
     /// When the system refuses threads, files or addresses, or the journal is not to be had.
-    pub fn start_node(file: &Path, config: Config) -> Result<Self, StartError> {
-        let mut app = Self::set_up(&config.settings, &config.topology)?;
+    pub fn start_node(file: &Path, settings: Settings) -> Result<Self, StartError> {
+        let mut app = Self::set_up(&settings)?;
         let runtime = app.control.handle();
-        app.node = Some(start_node(file, config.settings, &app.balancer, runtime)?);
+        app.node = Some(start_node(file, settings, &app.balancer, runtime)?);
         app.say_where_it_listens();
         Ok(app)
     }
 
+    /// Runs the node that `file` described when it last passed; it does not any more, and what is
+    /// wrong with it is logged. `None` when none has run.
+    ///
+    /// # Errors
+    /// As [`Self::start_node`].
+    pub fn start_last_good(file: &Path) -> Option<Result<Self, StartError>> {
+        let settings = last_good::find(file)?;
+        Some(Self::start_node(file, settings))
+    }
+
     /// Threads, signals and limits; nothing runs on them yet.
-    fn set_up(settings: &Settings, topology: &Topology) -> Result<Self, StartError> {
+    fn set_up(settings: &Settings) -> Result<Self, StartError> {
         let node = &settings.node;
         let threads = node.thread_count();
         let descriptors = raise_descriptor_limit()?;
         if descriptors < LEAST_DESCRIPTORS {
             return Err(StartError::Descriptors(descriptors));
         }
-        let room = room_for_sessions(descriptors);
+        let room = room_for_sessions(descriptors, threads);
         let control = Builder::new_current_thread().enable_all().build()?;
         // Before anything is said: whoever reads that we are up may stop us.
         let signals = {
             let _inside = control.enter();
             Signals::listen()?
         };
-        tracing::info!(
-            node = %node.name,
-            threads,
-            sessions = room,
-            "starting; so many sessions fit"
-        );
-        warn_of_large_limits(topology, room);
+        tracing::info!(node = %node.name, threads, "starting; {room} sessions fit");
         let data = DataThreads::start(threads, node.access_log)?;
         let balancer = Balancer::start_on(data.lanes(), room, Topology::default())?;
         Ok(Self {
             balancer: Arc::new(balancer),
             node: None,
+            room,
             drain_timeout: node.drain_timeout.duration(),
             signals,
             control,
@@ -128,6 +139,7 @@ impl App {
     }
 
     fn say_where_it_listens(&self) {
+        warn_of_large_limits(&self.balancer.topology(), self.room);
         for service in &self.balancer.status().services {
             for address in &service.listen {
                 tracing::info!(service = %service.name, %address, "listening");
@@ -145,6 +157,7 @@ impl App {
         let Self {
             balancer,
             node,
+            room: _,
             drain_timeout,
             mut signals,
             control,
@@ -154,6 +167,7 @@ impl App {
         let end = control.block_on(async {
             tokio::select! {
                 () = signals.until_the_end(reload.as_ref()) => {}
+                () = trouble::report(&balancer) => {}
                 () = beside(&balancer) => {}
             }
             let services = balancer.status().services;
@@ -163,6 +177,8 @@ impl App {
                 biased;
                 signal = signals.next() => {
                     tracing::warn!("ending at once, at a second signal");
+                    // Or else the kernel ends them, cleanly, and a cut stream looks whole.
+                    balancer.cut().await;
                     End::AtOnce(signal)
                 }
                 left = balancer.shut_down(drain_timeout) => {
@@ -237,10 +253,13 @@ fn raise_descriptor_limit() -> io::Result<u64> {
     Ok(limit.current.unwrap_or(u64::MAX))
 }
 
-/// Each session has two sockets.
-fn room_for_sessions(descriptors: u64) -> u32 {
-    let free = descriptors.saturating_sub(RESERVED).max(descriptors / 2);
-    u32::try_from(free / 2).unwrap_or(u32::MAX)
+/// How many sessions fit: each has two sockets. The program's own descriptors grow with the
+/// threads; pipes for bulk data are counted where there is plenty.
+fn room_for_sessions(descriptors: u64, threads: usize) -> u32 {
+    let own = OWN + 4 * threads as u64;
+    let spare = (descriptors / 16).min(SPARE);
+    let free = descriptors.saturating_sub(own + spare);
+    u32::try_from(free / 2).unwrap_or(u32::MAX).max(1)
 }
 
 fn warn_of_large_limits(topology: &Topology, room: u32) {
@@ -262,8 +281,9 @@ mod tests {
 
     #[test]
     fn two_descriptors_are_room_for_a_session() {
-        assert_eq!(room_for_sessions(20_512), 10_000);
-        assert_eq!(room_for_sessions(256), 64);
-        assert_eq!(room_for_sessions(u64::MAX), u32::MAX);
+        assert_eq!(room_for_sessions(20_496, 2), 10_000);
+        assert_eq!(room_for_sessions(256, 2), 96);
+        assert_eq!(room_for_sessions(32, 2), 1);
+        assert_eq!(room_for_sessions(u64::MAX, 2), u32::MAX);
     }
 }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     document::{Digests, Document, as_read},
+    last_good,
     people::{Asked, KEPT, People},
 };
 use crate::{
@@ -99,15 +100,23 @@ pub(super) fn start_node(
 ) -> Result<Node, NodeError> {
     let opened = open(file, settings)?;
     let people = Arc::new(People::new(&opened.settings).map_err(NodeError::People)?);
+    last_good::keep(&opened.settings);
     let Told { events, keep, .. } = people.restore(opened.journal.kept(KEPT)?);
     let heed = {
         let (people, runtime) = (Arc::clone(&people), runtime.clone());
+        let started = opened.settings.clone();
         move |settings: &Settings| {
+            warn_of_restart(&started, settings);
             let _inside = runtime.enter();
+            last_good::keep(settings);
             people.heed(settings);
         }
     };
-    let document = Document::new(opened.store, opened.expected, heed);
+    let revision = match &opened.begin {
+        Begin::Recorded(last) => last.state.revision.saturating_sub(opened.behind.into()),
+        Begin::New { last, .. } => last.as_ref().map_or(0, |last| last.state.revision) + 1,
+    };
+    let document = Document::new(opened.store, opened.expected, revision, heed);
     let access = Asked {
         people: Arc::clone(&people),
         runtime: runtime.clone(),
@@ -169,7 +178,7 @@ fn open(file: &Path, settings: Settings) -> Result<Opened, NodeError> {
     let last = journal.last()?;
     let read = store.read();
     let (settings, begin, expected, behind) = match (read, last) {
-        (Ok((config, digest)), last) => decide(config, digest, last, &journal)?,
+        (Ok((config, digest)), last) => decide(config, digest, last),
         // What runs is worth more than what cannot be read.
         (Err(error), Some(last)) => {
             tracing::error!("{error}");
@@ -201,8 +210,7 @@ fn decide(
     config: Config,
     digest: Digest,
     last: Option<Last>,
-    journal: &Journal,
-) -> Result<(Settings, Begin, Option<Digest>, bool), NodeError> {
+) -> (Settings, Begin, Option<Digest>, bool) {
     let Config { settings, topology } = config;
     let new = |last| Begin::New {
         topology: topology.clone(),
@@ -210,22 +218,23 @@ fn decide(
         last,
     };
     let Some(last) = last else {
-        return Ok((settings, new(None), Some(digest), false));
+        return (settings, new(None), Some(digest), false);
     };
     if last.state.topology == topology {
-        return Ok((settings, Begin::Recorded(last), Some(digest), false));
+        return (settings, Begin::Recorded(last), Some(digest), false);
     }
-    let before = journal.topology(last.state.revision.saturating_sub(1))?;
+    // By its text, and not by what it says: changes that share a file write leave it several
+    // revisions behind.
     let replaced = digests(&last).and_then(|digests| digests.replaced);
-    if replaced == Some(digest) && before.as_ref() == Some(&topology) {
+    if replaced == Some(digest) {
         tracing::warn!(
             revision = last.state.revision,
             "the file is behind the journal; it is written again"
         );
-        return Ok((settings, Begin::Recorded(last), Some(digest), true));
+        return (settings, Begin::Recorded(last), Some(digest), true);
     }
     tracing::info!("the file was edited; it is taken in as a new revision");
-    Ok((settings, new(Some(last)), Some(digest), false))
+    (settings, new(Some(last)), Some(digest), false)
 }
 
 /// Opens the doors, and serves them until `stop`.
@@ -259,6 +268,27 @@ fn serve(
         runtime.spawn(report("http", door.serve(api)));
     }
     Ok(())
+}
+
+/// Says what of the settings is heeded only at the next start.
+fn warn_of_restart(started: &Settings, now: &Settings) {
+    let changed = [
+        ("[node]", started.node != now.node),
+        ("[admin]", started.admin != now.admin),
+        ("[certificates]", started.certificates != now.certificates),
+        ("services_file", started.services_file != now.services_file),
+    ];
+    for (what, _) in changed.iter().filter(|(_, changed)| *changed) {
+        tracing::warn!("{what} has changed; that takes a restart");
+    }
+}
+
+/// Says whether the people of these settings can be let in.
+///
+/// # Errors
+/// What is wrong with them.
+pub(crate) fn check_people(settings: &Settings) -> Result<(), CommandError> {
+    People::new(settings).map(drop)
 }
 
 async fn report(door: &'static str, serving: impl Future<Output = io::Result<()>>) {

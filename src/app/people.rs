@@ -246,6 +246,15 @@ impl Access for Asked {
         };
         match command {
             Command::Logout {} => Ok(told(json!({}), logins.logout(principal)?)),
+            Command::Whoami {} => {
+                let own = |login: &login::Login| Some(&login.id) == principal.login.as_ref();
+                let login = logins.list(principal).into_iter().find(own);
+                let ended = || CommandError::denied("the login has ended");
+                Ok(told(
+                    json!(shown(login.ok_or_else(ended)?)),
+                    login::Effects::default(),
+                ))
+            }
             Command::Logins {} => {
                 let logins: Vec<Value> = logins.list(principal).into_iter().map(line).collect();
                 Ok(Told {
@@ -256,7 +265,7 @@ impl Access for Asked {
             Command::EndLogin { login } => Ok(told(json!({}), logins.end(principal, login)?)),
             Command::ExplainAccess { user } => {
                 let because = logins.explain_access(user);
-                let verdict = because.last().cloned().unwrap_or_default();
+                let verdict = because.first().cloned().unwrap_or_default();
                 Ok(Told {
                     data: json!({"verdict": verdict, "because": because}),
                     ..Told::default()
@@ -283,21 +292,10 @@ fn options(auth: &config::Auth) -> Options {
         role,
         services: services.clone(),
     };
-    // A user without a role of their own gets that of the first rule about them; without any
-    // they have no access, and are not known here at all.
-    let own = |user: &config::User| match user.role {
-        Some(role) => Some(rights(role, &user.services)),
-        None => {
-            let rule = auth.rules.iter().find(|rule| rule.user == user.name)?;
-            Some(rights(rule.role, &rule.services))
-        }
-    };
-    let user = |user: &config::User| {
-        Some(User {
-            name: user.name.as_str().to_owned(),
-            password_hash: SecretString::from(user.password_hash.as_str().to_owned()),
-            rights: own(user)?,
-        })
+    let user = |user: &config::User| User {
+        name: user.name.as_str().to_owned(),
+        password_hash: SecretString::from(user.password_hash.as_str().to_owned()),
+        rights: user.role.map(|role| rights(role, &user.services)),
     };
     let rule = |rule: &config::Rule| Rule {
         matcher: Matcher::User(rule.user.as_str().to_owned()),
@@ -310,7 +308,7 @@ fn options(auth: &config::Auth) -> Options {
         backends: auth.backends.iter().map(backend).collect(),
         fallback: Fallback::None,
         login_ttl: auth.login_ttl.duration(),
-        users: auth.users.iter().filter_map(user).collect(),
+        users: auth.users.iter().map(user).collect(),
         rules: auth.rules.iter().map(rule).collect(),
         ..Options::default()
     }

@@ -36,8 +36,8 @@ pub struct User {
     pub name: String,
     /// What [`hash`] made of the password.
     pub password_hash: SecretString,
-    /// What they may do.
-    pub rights: Rights,
+    /// What they may do; `None`: what the rules say.
+    pub rights: Option<Rights>,
 }
 
 impl fmt::Debug for User {
@@ -94,7 +94,7 @@ fn parse(hash: &SecretString) -> Result<PasswordHash, String> {
 struct Entry {
     name: String,
     hash: Arc<PasswordHash>,
-    rights: Rights,
+    rights: Option<Rights>,
     voucher: String,
 }
 
@@ -197,7 +197,7 @@ impl Local {
 impl Entry {
     fn accepted(&self) -> Accepted {
         Accepted {
-            rights: Some(self.rights.clone()),
+            rights: self.rights.clone(),
             voucher: self.voucher.clone(),
             ..Accepted::named(&self.name)
         }
@@ -234,15 +234,25 @@ impl Authenticator for Local {
 
     fn stands(&self, vouched: &Vouched) -> bool {
         let entry = self.find(&vouched.user);
-        entry
-            .is_some_and(|entry| entry.voucher == vouched.voucher && entry.rights == vouched.rights)
+        entry.is_some_and(|entry| {
+            let own = entry.rights.as_ref();
+            entry.voucher == vouched.voucher && own.is_none_or(|own| *own == vouched.rights)
+        })
     }
 
     fn explain(&self, user: &str) -> Vec<String> {
         match self.find(user) {
-            Some(entry) => {
-                let rights = entry.rights.sentence();
+            Some(Entry {
+                rights: Some(rights),
+                ..
+            }) => {
+                let rights = rights.sentence();
                 vec![format!("{user} is a local user with the role {rights}")]
+            }
+            Some(Entry { rights: None, .. }) => {
+                vec![format!(
+                    "{user} is a local user without a role of their own"
+                )]
             }
             None => vec![format!("there is no local user {user}")],
         }

@@ -351,7 +351,8 @@ impl Logins {
         if inner.backends.find("local").is_none() && inner.options.users.iter().any(listed) {
             sentences.push("local users may not log in: backends does not list local".to_owned());
         }
-        if directories {
+        let ruled = |listed: &User| listed.name == user && listed.rights.is_none();
+        if directories || inner.options.users.iter().any(ruled) {
             sentences.push(rules::explain(&inner.options.rules, user));
         } else {
             sentences.push("rules do not count: local users carry their own rights".to_owned());

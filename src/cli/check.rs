@@ -3,12 +3,16 @@
 
 use std::path::Path;
 
-use super::{Exit, complain_of_config, say};
-use crate::config::read;
+use super::{Exit, complain, complain_of_config, say};
+use crate::{app::check_people, config::read};
 
 pub(super) fn run(file: &Path) -> Exit {
     match read(file) {
         Ok(config) => {
+            if let Err(error) = check_people(&config.settings) {
+                complain(&format_args!("{}: [auth]: {error}", file.display()));
+                return Exit::Invalid;
+            }
             let services = &config.topology.services;
             let groups = services.iter().flat_map(|service| &service.groups);
             let hosts: usize = groups.clone().map(|group| group.hosts.len()).sum();

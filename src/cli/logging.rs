@@ -55,10 +55,14 @@ pub(super) fn start(format: LogFormat, level: Option<&str>) -> Result<(), LogLev
 }
 
 fn understand(filter: &str) -> Result<EnvFilter, LogLevelError> {
-    let parsed = filter.parse().map_err(|source| LogLevelError::Filter {
-        filter: filter.to_owned(),
-        source,
-    })?;
+    let words: Vec<&str> = filter.split(',').map(str::trim).collect();
+    let parsed = words
+        .join(",")
+        .parse()
+        .map_err(|source| LogLevelError::Filter {
+            filter: filter.to_owned(),
+            source,
+        })?;
     let mut words = filter.split(',').map(str::trim);
     let no_level =
         |word: &&str| !word.contains(['=', '[', ']', ':']) && word.parse::<LevelFilter>().is_err();
@@ -81,7 +85,8 @@ mod tests {
             "3",
             "info,pointsman=debug",
             "pointsman::proxy",
-            "warn, pointsman[session]=trace",
+            "warn, pointsman=debug",
+            "warn,pointsman[session]=trace",
         ] {
             assert!(understand(filter).is_ok(), "{filter}");
         }

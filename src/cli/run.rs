@@ -11,14 +11,22 @@ use crate::{
 };
 
 pub(super) fn run(file: &Path) -> Exit {
-    let config = match read(file) {
-        Ok(config) => config,
-        Err(error) => {
-            complain_of_config(&error);
-            return Exit::Invalid;
-        }
+    #[cfg(debug_assertions)]
+    if let Ok(switch) = std::env::var("POINTSMAN_FAULT") {
+        crate::control::fault::arm(&switch);
+    }
+    let started = match read(file) {
+        Ok(config) => App::start_node(file, config.settings),
+        // What ran is worth more than what cannot be read.
+        Err(error) => match App::start_last_good(file) {
+            Some(started) => started,
+            None => {
+                complain_of_config(&error);
+                return Exit::Invalid;
+            }
+        },
     };
-    match App::start_node(file, config) {
+    match started {
         Ok(app) => app.run(async |_| std::future::pending().await).into(),
         Err(error) => {
             if let StartError::Node(NodeError::Config(error)) = &error {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde::{Deserialize, de::DeserializeOwned};
+use toml::de::DeTable;
 
 use super::{
     error::ConfigError,
@@ -121,6 +122,17 @@ pub(super) fn services_file(path: &Path, text: &str) -> Option<PathBuf> {
     let file = tree.root.get_ref().get("services_file")?;
     let directory = path.parent().unwrap_or(Path::new(""));
     Some(directory.join(file.get_ref().as_str()?))
+}
+
+/// The state directory of the file at `path`, however wrong the rest of it is; `None` where it
+/// cannot be read at all.
+pub fn state_dir_of(path: &Path) -> Option<PathBuf> {
+    let text = text_of(path).ok()?;
+    let (table, _) = DeTable::parse_recoverable(&text);
+    let node = table.get_ref().get("node");
+    let named = node.and_then(|node| node.get_ref().get("state_dir"));
+    let named = named.and_then(|named| named.get_ref().as_str());
+    Some(named.map_or_else(|| Node::default().state_dir, PathBuf::from))
 }
 
 /// Reads the text of a file. That of a `services_file` that it may name is not looked for.

@@ -20,7 +20,7 @@ mod wording;
 pub use digest::{Digest, DigestError};
 pub use edit::{EditError, edit};
 pub use error::ConfigError;
-pub use file::{Config, MAX_PROBLEMS, parse, read};
+pub use file::{Config, MAX_PROBLEMS, parse, read, state_dir_of};
 pub use render::render;
 pub use settings::{
     AdminDoor, Auth, Backend, Certificate, HttpDoor, Node, PasswordHash, Rule, Settings, Threads,

@@ -3,6 +3,7 @@
 
 use std::{
     fs, io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -95,7 +96,11 @@ impl Store {
         let services = file::services_file(settings_file, &text);
         let path = services.unwrap_or_else(|| settings_file.to_owned());
         let backups = state_dir.join("backups");
-        fs::create_dir_all(&backups).map_err(StoreError::refused("create", &backups))?;
+        let made = fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&backups);
+        made.map_err(StoreError::refused("create", &backups))?;
         // A services file that is missing is told by `read`.
         if let Ok(target) = fs::canonicalize(&path) {
             prepared::remove_leftovers(&target)

@@ -26,6 +26,8 @@ use crate::{
 
 /// How often a shutdown looks whether sessions are left.
 const LOOK: Duration = Duration::from_millis(10);
+/// How long a program that ends at once waits for its sessions to be reset.
+const CUT: Duration = Duration::from_millis(200);
 /// How long sessions that were reset may take to be gone.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -168,6 +170,12 @@ impl Balancer {
             self.sessions_end_within(GRACE).await;
         }
         Shutdown { reset }
+    }
+
+    /// Resets every session that is open, and waits a moment for that to happen.
+    pub async fn cut(&self) {
+        self.runtime().close_all_sessions();
+        self.sessions_end_within(CUT).await;
     }
 
     async fn sessions_end_within(&self, patience: Duration) {

@@ -31,7 +31,7 @@ use crate::model::{
     policy::authorize,
     principal::{Door, Principal},
     state::{Jobs as WaitingJobs, State},
-    topology::Topology,
+    topology::{Admin, Topology},
 };
 
 /// Commands that may share a transaction.
@@ -125,6 +125,7 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
         published,
         reloaded: None,
         unwritten: None,
+        left_alone: None,
     };
     if redo_file {
         pipeline.redo_file();
@@ -148,10 +149,17 @@ fn begin(balancer: &Balancer, record: &mut dyn Record, first: Begin) -> Result<S
             last,
         } => {
             let before = last.map(|last| last.state).unwrap_or_default();
+            let mut drains = before.jobs.drains;
+            drains.retain(|drain| {
+                let host = topology.host(&drain.host);
+                host.is_some_and(|host| host.admin == Admin::Draining)
+            });
+            // Who edited the file has decided: what waited to be confirmed waits no longer.
+            let pending = None;
             let state = State {
                 revision: before.revision + 1,
                 topology: topology.clone(),
-                jobs: WaitingJobs::default(),
+                jobs: WaitingJobs { pending, drains },
             };
             let diff = crate::model::compare::compare(&before.topology, &topology);
             let revision = Revision {
@@ -168,7 +176,7 @@ fn begin(balancer: &Balancer, record: &mut dyn Record, first: Begin) -> Result<S
             let entry = Entry {
                 time: revision.time,
                 revision: Some((revision, topology)),
-                jobs: Some(WaitingJobs::default()),
+                jobs: Some(state.jobs.clone()),
                 file_digest: digest,
                 events,
                 answered: None,
@@ -210,7 +218,6 @@ impl Controller {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             self.jobs.look(&mut self.pipeline);
-            self.pipeline.write_file();
         }
         self.note(Event::bare("node.stopping", self.pipeline.node.clone()));
     }

@@ -23,10 +23,16 @@ use crate::model::{
 /// How often a drain says how far it has come, at most.
 const PROGRESS: Duration = Duration::from_secs(1);
 
+/// How long what has failed is left alone: a roll-back that cannot bind, a file that cannot be
+/// put into its place.
+const AGAIN: Duration = Duration::from_secs(5);
+
 /// What is known of the jobs beside what is recorded.
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
     seen: HashMap<HostPath, Seen>,
+    /// Until then, what has failed is not tried again.
+    not_before: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -42,7 +48,11 @@ struct Seen {
 impl Jobs {
     /// Looks whether any job is over, and says how far the others have come.
     pub(super) fn look(&mut self, pipeline: &mut Pipeline) {
-        self.look_at_pending(pipeline);
+        if self.not_before.is_none_or(|at| at <= Instant::now()) {
+            self.not_before = None;
+            self.look_at_pending(pipeline);
+            self.look_at_file(pipeline);
+        }
         let drains = pipeline.state.jobs.drains.clone();
         self.seen
             .retain(|host, _| drains.iter().any(|drain| drain.host == *host));
@@ -66,6 +76,17 @@ impl Jobs {
             revision: pending.restore,
         };
         pipeline.execute(vec![by_timer(rollback, &reason)]);
+        if pipeline.state.jobs.pending.is_some() {
+            tracing::error!("the roll-back failed; it is tried again in {AGAIN:?}");
+            self.not_before = Some(Instant::now() + AGAIN);
+        }
+    }
+
+    fn look_at_file(&mut self, pipeline: &mut Pipeline) {
+        pipeline.write_file();
+        if pipeline.unwritten.is_some() {
+            self.not_before = Some(Instant::now() + AGAIN);
+        }
     }
 
     /// The event of its end, when the drain is over.

@@ -5,6 +5,7 @@ pub mod answer;
 pub mod balancer;
 pub mod cloud_event;
 pub mod controller;
+pub(crate) mod fault;
 pub mod handle;
 mod jobs;
 mod listening;

@@ -10,10 +10,10 @@ use super::{
     record::{Entry, Revision},
 };
 use crate::model::{
-    command::Options,
+    command::{Command, Options},
     error::CommandError,
     event::Event,
-    principal::Principal,
+    policy::Authorized,
     state::{Change, State, Target},
 };
 
@@ -28,7 +28,7 @@ pub(super) struct Outcome {
 pub(super) fn entry(
     state: &State,
     change: &Change,
-    author: &Principal,
+    authorized: &Authorized,
     options: &Options,
     time: u64,
 ) -> Entry {
@@ -36,8 +36,8 @@ pub(super) fn entry(
         let revision = Revision {
             revision: change.next.revision,
             time,
-            author: author.user.clone(),
-            door: author.door,
+            author: authorized.author().to_owned(),
+            door: authorized.principal().door,
             reason: options.reason.clone(),
             diff: change.lines.clone(),
         };
@@ -118,6 +118,9 @@ fn audit(asked: &Asked, revision: u64, error: Option<&CommandError>) -> Event {
         "ok": error.is_none(),
         "revision": revision,
     });
+    if let Some(arguments) = arguments(&request.command) {
+        data["arguments"] = arguments;
+    }
     if let Some(error) = error {
         data["code"] = json!(error.code);
         data["message"] = json!(error.message);
@@ -129,4 +132,14 @@ fn audit(asked: &Asked, revision: u64, error: Option<&CommandError>) -> Event {
         data["reason"] = json!(reason);
     }
     Event::new("admin.command", &principal.user, data)
+}
+
+/// The longest arguments, as JSON, that the audit trail keeps; of longer ones it has the diff.
+const MOST_ARGUMENTS: usize = 4096;
+
+fn arguments(command: &Command) -> Option<Value> {
+    let mut arguments = command.to_object();
+    arguments.remove("command");
+    let arguments = Value::Object(arguments);
+    (arguments.to_string().len() <= MOST_ARGUMENTS).then_some(arguments)
 }

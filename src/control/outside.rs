@@ -18,7 +18,7 @@ pub trait File: Send + std::fmt::Debug {
     /// Takes the text with this digest for what this program wrote last: a reload.
     fn adopt(&mut self, digest: Vec<u8>);
 
-    /// Writes `next`, which is `revision`, beside the file, durably and unseen.
+    /// Writes `next` beside the file, which is `revision`, durably and unseen.
     ///
     /// # Errors
     /// `conflict` when somebody has edited the file since, `failed` when it cannot be written.
@@ -72,7 +72,7 @@ pub trait Access: Send + std::fmt::Debug {
     /// `denied` when not, `unavailable` when nobody can say.
     fn recheck(&mut self, principal: &Principal) -> Result<(), CommandError>;
 
-    /// Answers `logout`, `logins`, `end-login` and `explain-access`.
+    /// Answers `logout`, `logins`, `end-login`, `explain-access`, and `whoami` for a login.
     ///
     /// # Errors
     /// `not-found` or `denied`, with what and which.

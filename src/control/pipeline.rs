@@ -16,6 +16,7 @@ use tokio::sync::{broadcast, oneshot};
 use super::{
     answer::Answer,
     balancer::Balancer,
+    fault,
     outcome::{Outcome, done, dry, entry, refused},
     outside::{Access, File, NotCommitted, PreparedFile},
     reconcile::Prepared,
@@ -27,7 +28,7 @@ use crate::model::{
     event::Event,
     name::Name,
     policy::authorize,
-    principal::Principal,
+    principal::{Door, Principal},
     state::{Change, Given, State},
 };
 
@@ -45,6 +46,8 @@ pub(super) struct Pipeline {
     pub(super) reloaded: Option<Vec<u8>>,
     /// A text whose renaming failed; it is tried again.
     pub(super) unwritten: Option<Box<dyn PreparedFile>>,
+    /// Why the file was left alone by what was prepared last.
+    pub(super) left_alone: Option<String>,
 }
 
 /// A command that waits for its answer.
@@ -66,8 +69,11 @@ impl Pipeline {
         let several = asked.len() > 1;
         self.reloaded = None;
         let (next, outcomes) = self.apply_all(&asked);
-        match self.prepare(&next) {
+        let by_timer = asked.iter().all(|one| one.principal.door == Door::Timer);
+        fault::reached(fault::BEFORE_PREPARE);
+        match self.prepare(&next, by_timer) {
             Ok(prepared) => {
+                fault::reached(fault::AFTER_PREPARE);
                 let outcomes = join(outcomes, asked);
                 self.record_and_commit(next, outcomes, prepared);
             }
@@ -120,7 +126,7 @@ impl Pipeline {
         let authorized = authorize(principal, request.command.clone(), pending)?;
         let given = self.given(&request.command)?;
         let change = state.apply(&authorized, &request.options, &given)?;
-        let entry = entry(state, &change, principal, &request.options, given.now);
+        let entry = entry(state, &change, &authorized, &request.options, given.now);
         Ok((change, entry))
     }
 
@@ -145,8 +151,14 @@ impl Pipeline {
         })
     }
 
-    /// Does what the world can refuse, unseen.
-    fn prepare(&mut self, next: &State) -> Result<Option<PreparedChange>, CommandError> {
+    /// Does what the world can refuse, unseen. What nobody confirmed must not run on because
+    /// somebody has edited the file: a timer leaves the file alone then, and goes on.
+    fn prepare(
+        &mut self,
+        next: &State,
+        by_timer: bool,
+    ) -> Result<Option<PreparedChange>, CommandError> {
+        self.left_alone = None;
         if next.topology == self.state.topology {
             return Ok(None);
         }
@@ -160,7 +172,14 @@ impl Pipeline {
         let written = match &mut self.file {
             // A reload takes in what the file says already.
             Some(file) if self.reloaded.is_none() => {
-                Some(file.prepare(&next.topology, next.revision)?)
+                match file.prepare(&next.topology, next.revision) {
+                    Ok(written) => Some(written),
+                    Err(error) if by_timer && error.code == Code::Conflict => {
+                        self.left_alone = Some(error.message);
+                        None
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             Some(_) | None => None,
         };
@@ -184,14 +203,20 @@ impl Pipeline {
             .iter()
             .map(|outcome| outcome.entry.clone())
             .collect();
+        fault::reached(fault::BEFORE_RECORD);
         let events = match self.record_all(&entries, &next) {
             Ok(events) => events,
             Err(error) => return fail_all(outcomes, self.state.revision, &error),
         };
+        fault::reached(fault::AFTER_RECORD);
         if let Some((runtime, written)) = prepared {
             self.balancer.commit(runtime);
+            fault::reached(fault::AFTER_COMMIT);
             self.unwritten = written;
             self.write_file();
+            if let Some(message) = self.left_alone.take() {
+                self.tell_conflict(&message, next.revision);
+            }
         }
         if let (Some(file), Some(digest)) = (&mut self.file, self.reloaded.take()) {
             file.adopt(digest);
@@ -201,6 +226,7 @@ impl Pipeline {
             self.balancer.close_sessions(close);
         }
         self.publish(events);
+        fault::reached(fault::BEFORE_REPLY);
         for outcome in outcomes {
             reply(outcome.reply, outcome.answer);
         }
@@ -247,21 +273,23 @@ impl Pipeline {
         let (Some(file), Some(prepared)) = (&mut self.file, self.unwritten.take()) else {
             return;
         };
+        fault::reached(fault::BEFORE_RENAME);
         let Err(NotCommitted { message, again }) = file.commit(prepared) else {
+            fault::reached(fault::AFTER_RENAME);
             return;
         };
         tracing::error!(message, "the new configuration file is not in its place");
         if again.is_none() {
-            let event = Event::new(
-                "config.conflict",
-                self.state.revision,
-                json!({"message": message}),
-            );
-            if let Err(error) = self.record_events(vec![event]) {
-                tracing::error!(%error, "cannot record a conflict");
-            }
+            self.tell_conflict(&message, self.state.revision);
         }
         self.unwritten = again;
+    }
+
+    fn tell_conflict(&mut self, message: &str, revision: u64) {
+        let event = Event::new("config.conflict", revision, json!({"message": message}));
+        if let Err(error) = self.record_events(vec![event]) {
+            tracing::error!(%error, "cannot record a conflict");
+        }
     }
 
     /// Records what happened without a command, and publishes it.

@@ -1,7 +1,10 @@
 //! Answers to commands that change nothing.
 //! It must not show anybody what lies outside their scope.
 
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use serde_json::{Value, json};
 
@@ -9,7 +12,7 @@ use super::{
     cloud_event::{cloud_event, visible},
     outside::Told,
     pipeline::{Pipeline, unreadable},
-    record::Recorded,
+    record::{Recorded, Revision},
 };
 use crate::model::{
     catalogue::CATALOGUE,
@@ -43,7 +46,7 @@ pub(super) fn answer(
     let scope = &principal.services;
     match authorized.command() {
         Command::Status {} => Ok(super::status_json::node(pipeline, scope)),
-        Command::Whoami {} => Ok(whoami(principal)),
+        Command::Whoami {} => whoami(pipeline, principal),
         Command::Help {} => Ok(help()),
         Command::Show { service } => show(&pipeline.state.topology, service.as_ref(), scope),
         Command::History { limit } => history(pipeline, *limit, scope),
@@ -84,14 +87,17 @@ pub(super) fn split(mut data: Value) -> (Vec<String>, Value) {
     (lines, data)
 }
 
-fn whoami(principal: &Principal) -> Value {
-    json!({
+/// What the login gave, without the token; without a login, what there is of that.
+fn whoami(pipeline: &mut Pipeline, principal: &Principal) -> Result<Value, CommandError> {
+    if let (Some(_), Some(access)) = (&principal.login, &mut pipeline.access) {
+        return Ok(access.answer(principal, &Command::Whoami {})?.data);
+    }
+    Ok(json!({
         "user": principal.user,
         "role": principal.role,
         "services": principal.services,
         "by": principal.by,
-        "login": principal.login,
-    })
+    }))
 }
 
 fn help() -> Value {
@@ -120,6 +126,15 @@ fn history(pipeline: &Pipeline, limit: Option<u32>, scope: &Scope) -> Result<Val
             .diff
             .retain(|line| scope.is_all() || line_is_in(line, scope));
     }
+    // The author and the reason of what is about other services are nothing to show either.
+    revisions.retain(|revision| scope.is_all() || !revision.diff.is_empty());
+    let shown = |revision: &Revision| {
+        let mut shown = json!(revision);
+        let time = UNIX_EPOCH + Duration::from_millis(revision.time);
+        shown["time"] = json!(humantime::format_rfc3339_millis(time).to_string());
+        shown
+    };
+    let revisions: Vec<Value> = revisions.iter().map(shown).collect();
     Ok(json!({"revisions": revisions}))
 }
 

@@ -27,8 +27,6 @@ fn service(service: &ServiceStatus) -> Value {
         "listen": service.listen,
         "active": service.active,
         "sessions": {"active": service.sessions.active, "total": service.sessions.total},
-        "refused": service.refused.iter().copied().collect::<std::collections::BTreeMap<_, _>>(),
-        "retries": service.retries,
         "groups": service.groups.iter().map(group).collect::<Vec<_>>(),
     })
 }
@@ -50,7 +48,5 @@ fn host(host: &HostStatus) -> Value {
         "health": "unknown",
         "reason": "it is not probed",
         "sessions": {"active": host.sessions.active, "total": host.sessions.total},
-        "connect_failures": host.connect_failures,
-        "bytes": {"to_host": host.bytes.to_host, "to_client": host.bytes.to_client},
     })
 }

@@ -217,7 +217,8 @@ impl Command {
         clippy::wildcard_enum_match_arm,
         reason = "the others write themselves"
     )]
-    pub(super) fn to_object(&self) -> Changes {
+    /// The command as a JSON object, with its name under `command`.
+    pub fn to_object(&self) -> Changes {
         let flat = |name: &str, key: &str, path: String, rest: Changes| {
             let mut object = rest;
             object.insert("command".to_owned(), name.into());

@@ -1,6 +1,8 @@
 //! What differs between two topologies: as lines for people, and as events.
 //! It must not judge the difference.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -22,23 +24,35 @@ pub struct Difference {
 /// What has to be done to `old` to make it `new`.
 pub fn compare(old: &Topology, new: &Topology) -> Difference {
     let mut difference = Difference::default();
-    let by_name = |service: &Service| service.name.clone();
-    for pair in pairs(&old.services, &new.services, by_name) {
+    for pair in pairs(&old.services, &new.services, |service| &service.name) {
         difference.service(pair);
     }
-    let order = |topology: &Topology| topology.services.iter().map(by_name).collect::<Vec<_>>();
-    difference.order("services", &order(old), &order(new));
+    difference.order("services", &old.services, &new.services, |service| {
+        &service.name
+    });
     difference
 }
 
 type Pair<'a, T> = (Option<&'a T>, Option<&'a T>);
 
-/// Each thing of `old` with its namesake of `new`, and then those that are only in `new`.
-fn pairs<'a, T>(old: &'a [T], new: &'a [T], name: impl Fn(&T) -> Name) -> Vec<Pair<'a, T>> {
-    let find = |list: &'a [T], wanted: &Name| list.iter().find(|item| name(item) == *wanted);
-    let before = old.iter().map(|item| (Some(item), find(new, &name(item))));
-    let added = new.iter().filter(|item| find(old, &name(item)).is_none());
-    before.chain(added.map(|item| (None, Some(item)))).collect()
+/// Each thing of `old` with its namesake of `new`, and then those that are only in `new`. Those
+/// that are alike are left out: of thousands, mostly one differs.
+fn pairs<'a, T: PartialEq>(
+    old: &'a [T],
+    new: &'a [T],
+    name: impl Fn(&T) -> &Name,
+) -> Vec<Pair<'a, T>> {
+    let by_name =
+        |list: &'a [T]| -> HashMap<&'a Name, &'a T> { list.iter().map(|i| (name(i), i)).collect() };
+    let (in_old, in_new) = (by_name(old), by_name(new));
+    let before = old
+        .iter()
+        .map(|item| (Some(item), in_new.get(name(item)).copied()));
+    let added = new.iter().filter(|item| !in_old.contains_key(name(item)));
+    before
+        .chain(added.map(|item| (None, Some(item))))
+        .filter(|(old, new)| old != new)
+        .collect()
 }
 
 impl Difference {
@@ -48,19 +62,13 @@ impl Difference {
         let before = |old: &Service| shown(old, &["name", "group"], service_defaults());
         self.object("service", &path, old.map(before), new.map(before));
         let (old_groups, new_groups) = (groups(old), groups(new));
-        for pair in pairs(old_groups, new_groups, |group| group.name.clone()) {
+        for pair in pairs(old_groups, new_groups, |group| &group.name) {
             self.group(&service.name, pair);
         }
         if let (Some(old), Some(new)) = (old, new) {
             self.activation(old, new);
-            let order = |service: &Service| -> Vec<Name> {
-                service
-                    .groups
-                    .iter()
-                    .map(|group| group.name.clone())
-                    .collect()
-            };
-            self.order(&format!("{path} groups"), &order(old), &order(new));
+            let what = format!("{path} groups");
+            self.order(&what, &old.groups, &new.groups, |group| &group.name);
         }
     }
 
@@ -91,14 +99,12 @@ impl Difference {
         let shown = |group: &Group| shown(group, &["name", "host"], group_defaults());
         self.object("group", &path.to_string(), old.map(shown), new.map(shown));
         let (old_hosts, new_hosts) = (hosts(old), hosts(new));
-        for pair in pairs(old_hosts, new_hosts, |host| host.name.clone()) {
+        for pair in pairs(old_hosts, new_hosts, |host| &host.name) {
             self.host(&path, pair);
         }
         if let (Some(old), Some(new)) = (old, new) {
-            let order = |group: &Group| -> Vec<Name> {
-                group.hosts.iter().map(|host| host.name.clone()).collect()
-            };
-            self.order(&format!("{path} hosts"), &order(old), &order(new));
+            let what = format!("{path} hosts");
+            self.order(&what, &old.hosts, &new.hosts, |host| &host.name);
         }
     }
 
@@ -126,8 +132,9 @@ impl Difference {
     /// Compares the keys of one object, which `kind` and `path` name.
     fn object(&mut self, kind: &str, path: &str, old: Option<Changes>, new: Option<Changes>) {
         match (old, new) {
-            (None, Some(new)) => {
+            (None, Some(mut new)) => {
                 self.lines.push(format!("+ {path}{}", listed(&new)));
+                new.retain(|_, value| !value.is_null());
                 self.events.push(Event::new(
                     &format!("{kind}.added"),
                     path,
@@ -168,15 +175,13 @@ impl Difference {
     }
 
     /// The order matters where the first one is the default; only that of what stayed is compared.
-    fn order(&mut self, what: &str, old: &[Name], new: &[Name]) {
-        let stayed = |list: &[Name], other: &[Name]| -> Vec<Name> {
-            list.iter()
-                .filter(|name| other.contains(name))
-                .cloned()
-                .collect()
-        };
-        if stayed(old, new) != stayed(new, old) {
-            let names: Vec<&str> = new.iter().map(Name::as_str).collect();
+    fn order<'a, T>(&mut self, what: &str, old: &'a [T], new: &'a [T], name: impl Fn(&T) -> &Name) {
+        let names = |list: &'a [T]| -> HashSet<&'a Name> { list.iter().map(&name).collect() };
+        let (in_old, in_new) = (names(old), names(new));
+        let before = old.iter().map(&name).filter(|name| in_new.contains(name));
+        let after = new.iter().map(&name).filter(|name| in_old.contains(name));
+        if before.ne(after) {
+            let names: Vec<&str> = new.iter().map(|item| name(item).as_str()).collect();
             self.lines
                 .push(format!("~ {what}: order is now {}", names.join(", ")));
         }

@@ -26,6 +26,17 @@ impl Authorized {
     pub fn command(&self) -> &Command {
         &self.command
     }
+
+    /// Whose work a revision is that comes of it: what a reload takes in, somebody wrote into the
+    /// file.
+    pub fn author(&self) -> &str {
+        let from_file = matches!(self.command, Command::Reload {});
+        if from_file {
+            "file"
+        } else {
+            &self.principal.user
+        }
+    }
 }
 
 /// What a change takes that waits to be confirmed: whoever confirms it needs the same.

@@ -294,11 +294,11 @@ fn revision_event(
     options: &Options,
     lines: &[String],
 ) -> Vec<Event> {
-    let author = authorized.principal();
+    let author = authorized.author();
     let mut data = json!({
         "revision": next.revision,
-        "author": author.user,
-        "door": author.door,
+        "author": author,
+        "door": authorized.principal().door,
         "diff": lines,
     });
     if let Some(reason) = &options.reason {
@@ -306,7 +306,7 @@ fn revision_event(
     }
     let mut events = vec![Event::new("config.changed", next.revision, data)];
     if let Command::Rollback { revision } = command {
-        let data = json!({"revision": next.revision, "to": revision, "author": author.user});
+        let data = json!({"revision": next.revision, "to": revision, "author": author});
         events.push(Event::new("config.rolled-back", next.revision, data));
     }
     events

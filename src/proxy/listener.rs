@@ -26,6 +26,8 @@ use crate::balance::{Service, service::Entry};
 
 /// How many connections are accepted before the sessions on the same thread have their turn.
 const BATCH: usize = 16;
+/// How long after a warning that it cannot accept there is no other.
+const SILENCE: Duration = Duration::from_secs(10);
 /// How long accepting rests when there are no descriptors to accept with.
 const REST: Duration = Duration::from_millis(100);
 
@@ -148,6 +150,7 @@ enum Pause {
 impl Acceptor {
     async fn run(self, service: Arc<Service>, stop: CancellationToken) {
         let mut stop = pin!(stop.cancelled());
+        let mut warned: Option<Instant> = None;
         loop {
             let mut ready = tokio::select! {
                 biased;
@@ -162,10 +165,13 @@ impl Acceptor {
                 Pause::Empty => ready.clear_ready(),
                 Pause::Turn => tokio::task::yield_now().await,
                 Pause::Exhausted(error) => {
-                    tracing::warn!(
-                        service = %service.name, address = %self.address, %error,
-                        "cannot accept; trying again in {REST:?}"
-                    );
+                    if warned.is_none_or(|at| at.elapsed() >= SILENCE) {
+                        warned = Some(Instant::now());
+                        tracing::warn!(
+                            service = %service.name, address = %self.address, %error,
+                            "cannot accept; trying again every {REST:?}"
+                        );
+                    }
                     tokio::time::sleep(REST).await;
                 }
             }

@@ -34,7 +34,7 @@ pub(super) struct Session {
 enum Refusal {
     #[error(transparent)]
     NoHost(#[from] NoHost),
-    #[error("{tried} hosts could not be connected to; the last said: {last}")]
+    #[error("no host could be connected to, of {tried} tried; the last said: {last}")]
     Unconnected { tried: usize, last: io::Error },
     #[error("the client left: {0}")]
     Left(io::Error),
@@ -206,9 +206,9 @@ impl Session {
             address = %lease.host().address(),
             to_host = bytes.0,
             to_client = bytes.1,
-            connect_ms = connect_time.as_secs_f64() * 1000.0,
-            session_ms = self.started.elapsed().as_secs_f64() * 1000.0,
-            by = ending.by(),
+            connect_ms = millis(connect_time),
+            session_ms = millis(self.started.elapsed()),
+            by = %ending.by(),
             "{ending}",
         );
     }
@@ -216,7 +216,17 @@ impl Session {
     fn refuse(&self, refusal: &Refusal) {
         refusal.counter(self).increment();
         let service = self.entry.service();
-        tracing::debug!(service = %service.name, client = %self.peer, "refused: {refusal}");
+        if self.lane.access_log() {
+            tracing::info!(
+                target: "pointsman::access",
+                client = %self.peer,
+                service = %service.name,
+                session_ms = millis(self.started.elapsed()),
+                "refused: {refusal}",
+            );
+        } else {
+            tracing::debug!(service = %service.name, client = %self.peer, "refused: {refusal}");
+        }
     }
 }
 
@@ -288,6 +298,11 @@ fn is_ours(error: &io::Error) -> bool {
     error
         .raw_os_error()
         .is_some_and(|code| lacking.iter().any(|errno| errno.raw_os_error() == code))
+}
+
+/// Milliseconds, to the microsecond.
+fn millis(length: Duration) -> f64 {
+    length.as_micros() as f64 / 1000.0
 }
 
 /// Resets a connection for which there is no place.

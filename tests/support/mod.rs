@@ -106,6 +106,15 @@ pub async fn resetting() -> SocketAddr {
     serve(|stream| async move { reset(stream) }).await
 }
 
+/// A host that resets the connection when it is asked anything.
+pub async fn resetting_when_asked() -> SocketAddr {
+    serve(|mut stream| async move {
+        let _ = stream.read(&mut [0; 64]).await;
+        reset(stream);
+    })
+    .await
+}
+
 /// A place where connections hang: its backlog is full. For as long as it is kept.
 pub struct Blackhole {
     listener: TcpListener,

@@ -17,10 +17,10 @@ fn user_at(name: &str, password: &str, role: Role, memory: u32, passes: u32) -> 
     User {
         name: name.to_owned(),
         password_hash: hash.into(),
-        rights: Rights {
+        rights: Some(Rights {
             role,
             services: Scope::all(),
-        },
+        }),
     }
 }
 

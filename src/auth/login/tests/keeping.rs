@@ -46,9 +46,14 @@ async fn new_settings_end_the_logins_that_they_would_not_give() {
             |new| new.users[0] = user("ada", "adas-password", Role::Admin),
             false,
         ),
-        (|new| new.users[0].rights.role = Role::Operator, false),
         (
-            |new| new.users[0].rights.services = Scope::new(vec!["web".to_owned()]),
+            |new| new.users[0].rights.as_mut().unwrap().role = Role::Operator,
+            false,
+        ),
+        (
+            |new| {
+                new.users[0].rights.as_mut().unwrap().services = Scope::new(vec!["web".to_owned()])
+            },
             false,
         ),
         (|new| new.users.truncate(0), false),

@@ -1,0 +1,42 @@
+//! The settings that were good last, for a start with a file that does not pass.
+//! It must not be asked while the file passes.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+use crate::config::{Settings, state_dir_of};
+
+const NAME: &str = "settings.json";
+
+/// Keeps `settings` in their state directory, for their owner's eyes only.
+pub(super) fn keep(settings: &Settings) {
+    if let Err(error) = write(settings) {
+        tracing::warn!(%error, "the settings cannot be kept for a start without a good file");
+    }
+}
+
+fn write(settings: &Settings) -> io::Result<()> {
+    let path = settings.node.state_dir.join(NAME);
+    let new = path.with_extension("new");
+    let text = serde_json::to_vec_pretty(settings)?;
+    // Left over where the mode could be another.
+    let _ = fs::remove_file(&new);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)?;
+    file.write_all(&text)?;
+    file.sync_all()?;
+    fs::rename(new, path)
+}
+
+/// Those that were good when `file` last was, as far as it still says where they are.
+pub(super) fn find(file: &Path) -> Option<Settings> {
+    let text = fs::read_to_string(state_dir_of(file)?.join(NAME)).ok()?;
+    serde_json::from_str(&text).ok()
+}
