@@ -7,6 +7,8 @@ mod support;
 
 #[path = "support/node.rs"]
 mod node;
+#[path = "doors/paper.rs"]
+mod paper;
 #[path = "doors/table.rs"]
 mod table;
 #[path = "doors/ways.rs"]
@@ -193,13 +195,11 @@ fn see(way: &mut dyn Way, command: &Value, answer: &Value, since: u64) -> Seen {
 }
 
 fn drop_keys(value: &mut Value, keys: &[&str]) {
-    match value {
-        Value::Object(object) => {
-            object.retain(|key, _| !keys.contains(&key.as_str()));
-            object.values_mut().for_each(|inner| drop_keys(inner, keys));
-        }
-        Value::Array(list) => list.iter_mut().for_each(|inner| drop_keys(inner, keys)),
-        _ => {}
+    if let Value::Object(object) = value {
+        object.retain(|key, _| !keys.contains(&key.as_str()));
+        object.values_mut().for_each(|inner| drop_keys(inner, keys));
+    } else if let Value::Array(list) = value {
+        list.iter_mut().for_each(|inner| drop_keys(inner, keys));
     }
 }
 

@@ -5,24 +5,36 @@ use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
+
+use serde::{Deserialize, Serialize};
 
 use crate::config::{Settings, state_dir_of};
 
 const NAME: &str = "settings.json";
 
-/// Keeps `settings` in their state directory, for their owner's eyes only.
-pub(super) fn keep(settings: &Settings) {
-    if let Err(error) = write(settings) {
+/// Settings, and the file that said so: another file may share the state directory.
+#[derive(Deserialize, Serialize)]
+struct Kept {
+    file: PathBuf,
+    settings: Settings,
+}
+
+/// Keeps the `settings` of `file` in their state directory, for their owner's eyes only.
+pub(super) fn keep(file: &Path, settings: &Settings) {
+    if let Err(error) = write(file, settings) {
         tracing::warn!(%error, "the settings cannot be kept for a start without a good file");
     }
 }
 
-fn write(settings: &Settings) -> io::Result<()> {
+fn write(file: &Path, settings: &Settings) -> io::Result<()> {
     let path = settings.node.state_dir.join(NAME);
     let new = path.with_extension("new");
-    let text = serde_json::to_vec_pretty(settings)?;
+    let text = serde_json::to_vec_pretty(&Kept {
+        file: fs::canonicalize(file)?,
+        settings: settings.clone(),
+    })?;
     // Left over where the mode could be another.
     let _ = fs::remove_file(&new);
     let mut file = OpenOptions::new()
@@ -38,5 +50,6 @@ fn write(settings: &Settings) -> io::Result<()> {
 /// Those that were good when `file` last was, as far as it still says where they are.
 pub(super) fn find(file: &Path) -> Option<Settings> {
     let text = fs::read_to_string(state_dir_of(file)?.join(NAME)).ok()?;
-    serde_json::from_str(&text).ok()
+    let kept: Kept = serde_json::from_str(&text).ok()?;
+    (kept.file == fs::canonicalize(file).ok()?).then_some(kept.settings)
 }

@@ -100,15 +100,16 @@ pub(super) fn start_node(
 ) -> Result<Node, NodeError> {
     let opened = open(file, settings)?;
     let people = Arc::new(People::new(&opened.settings).map_err(NodeError::People)?);
-    last_good::keep(&opened.settings);
+    last_good::keep(file, &opened.settings);
     let Told { events, keep, .. } = people.restore(opened.journal.kept(KEPT)?);
     let heed = {
         let (people, runtime) = (Arc::clone(&people), runtime.clone());
         let started = opened.settings.clone();
+        let file = file.to_owned();
         move |settings: &Settings| {
             warn_of_restart(&started, settings);
             let _inside = runtime.enter();
-            last_good::keep(settings);
+            last_good::keep(&file, settings);
             people.heed(settings);
         }
     };

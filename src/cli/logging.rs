@@ -3,10 +3,14 @@
 
 use std::io::{self, IsTerminal};
 
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     EnvFilter,
     filter::{LevelFilter, ParseError},
 };
+
+/// Lines that may wait to be written; more are dropped.
+const LINES: usize = 8192;
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -32,17 +36,22 @@ pub(super) enum LogLevelError {
 }
 
 /// Writes log lines to standard error: those that `level` lets through, or else `RUST_LOG`, or
-/// else info and above.
-pub(super) fn start(format: LogFormat, level: Option<&str>) -> Result<(), LogLevelError> {
+/// else info and above. What waits when the guard is dropped is still written.
+pub(super) fn start(format: LogFormat, level: Option<&str>) -> Result<WorkerGuard, LogLevelError> {
     let from_environment = std::env::var("RUST_LOG").ok();
     let filter = level
         .or(from_environment.as_deref())
         .filter(|filter| !filter.is_empty());
     let filter = filter.unwrap_or("info");
     let parsed = understand(filter)?;
+    // A reader who does not keep up loses lines; nobody here waits for one.
+    let (writer, guard) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(LINES)
+        .finish(io::stderr());
     let lines = tracing_subscriber::fmt()
         .with_env_filter(parsed)
-        .with_writer(io::stderr)
+        .with_writer(writer)
         // It would say so on standard error, and panic where nobody reads that either.
         .log_internal_errors(false);
     let colour = io::stderr().is_terminal()
@@ -51,7 +60,7 @@ pub(super) fn start(format: LogFormat, level: Option<&str>) -> Result<(), LogLev
         LogFormat::Text => lines.with_ansi(colour).with_target(false).init(),
         LogFormat::Json => lines.json().flatten_event(true).init(),
     }
-    Ok(())
+    Ok(guard)
 }
 
 fn understand(filter: &str) -> Result<EnvFilter, LogLevelError> {

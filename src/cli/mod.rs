@@ -146,10 +146,13 @@ impl From<Code> for Exit {
 /// Does what the command line of this process says.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Err(error) = logging::start(arguments.log, arguments.log_level.as_deref()) {
-        complain(&error);
-        return ExitCode::from(2);
-    }
+    let _log = match logging::start(arguments.log, arguments.log_level.as_deref()) {
+        Ok(guard) => guard,
+        Err(error) => {
+            complain(&error);
+            return ExitCode::from(2);
+        }
+    };
     let exit = match arguments.action {
         Action::Run { file } => run::run(&file),
         Action::Check { file } => check::run(&file),

@@ -59,8 +59,9 @@ impl Difference {
     fn service(&mut self, (old, new): Pair<'_, Service>) {
         let Some(service) = new.or(old) else { return };
         let path = service.name.to_string();
-        let before = |old: &Service| shown(old, &["name", "group"], service_defaults());
-        self.object("service", &path, old.map(before), new.map(before));
+        let shown =
+            |service: &Service| shown(&bare(service), &["name", "group"], service_defaults());
+        self.object("service", &path, old.map(shown), new.map(shown));
         let (old_groups, new_groups) = (groups(old), groups(new));
         for pair in pairs(old_groups, new_groups, |group| &group.name) {
             self.group(&service.name, pair);
@@ -96,7 +97,7 @@ impl Difference {
             service: service.clone(),
             group: group.name.clone(),
         };
-        let shown = |group: &Group| shown(group, &["name", "host"], group_defaults());
+        let shown = |group: &Group| shown(&bare_group(group), &["name", "host"], group_defaults());
         self.object("group", &path.to_string(), old.map(shown), new.map(shown));
         let (old_hosts, new_hosts) = (hosts(old), hosts(new));
         for pair in pairs(old_hosts, new_hosts, |host| &host.name) {
@@ -196,6 +197,29 @@ fn groups(service: Option<&Service>) -> &[Group] {
 
 fn hosts(group: Option<&Group>) -> &[Host] {
     group.map_or(&[], |group| &group.hosts)
+}
+
+/// A service without its groups, which can be long.
+fn bare(service: &Service) -> Service {
+    Service {
+        name: service.name.clone(),
+        listen: service.listen.clone(),
+        active: service.active.clone(),
+        timeouts: service.timeouts,
+        limits: service.limits,
+        retries: service.retries,
+        groups: Vec::new(),
+    }
+}
+
+/// A group without its hosts.
+fn bare_group(group: &Group) -> Group {
+    Group {
+        name: group.name.clone(),
+        scheduler: group.scheduler,
+        sticky: group.sticky,
+        hosts: Vec::new(),
+    }
 }
 
 /// Every key of `object` but those `without`, defaults included, nested tables flattened.

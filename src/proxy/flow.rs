@@ -36,6 +36,8 @@ pub(super) struct Flow {
     pipe: Option<Box<Pipe>>,
     /// Bulk data is coming: it goes through a pipe whenever there is some.
     bulk: bool,
+    /// The source may have bytes although it is not known to be ready.
+    eager: bool,
     /// Bytes passed on since somebody last asked.
     moved: u64,
     sent: bool,
@@ -125,7 +127,10 @@ impl Flow {
     ) -> Poll<Result<(), Fault>> {
         let mut left = TURN;
         loop {
-            ready!(self.poll_flush(cx, sink))?;
+            match self.poll_flush(cx, sink) {
+                Poll::Ready(flushed) => flushed?,
+                Poll::Pending => return self.poll_blocked(cx, source),
+            }
             if self.source_done {
                 if !last {
                     sink.finish().map_err(Fault::Sink)?;
@@ -140,12 +145,25 @@ impl Flow {
             if self.bulk && self.pipe.is_none() {
                 self.pipe = Pipe::take();
             }
-            let bytes = match self.pipe {
-                Some(_) => ready!(self.poll_fill(cx, source))?,
-                None => ready!(self.poll_copy(cx, source, sink))?,
+            let filled = match self.pipe {
+                Some(_) => self.poll_fill(cx, source),
+                None => Poll::Pending,
+            };
+            let bytes = match filled {
+                Poll::Ready(filled) => filled?,
+                Poll::Pending => ready!(self.poll_copy(cx, source, sink))?,
             };
             left = left.saturating_sub(bytes);
         }
+    }
+
+    /// Waits for the sink, and for the source to break the connection, which nobody would notice
+    /// who does not read on.
+    fn poll_blocked(&mut self, cx: &mut Context<'_>, source: &Socket) -> Poll<Result<(), Fault>> {
+        self.eager = true;
+        source
+            .poll_broken(cx)
+            .map(|error| Err(Fault::Source(error)))
     }
 
     /// Sends what was read but not yet passed on.
@@ -187,8 +205,10 @@ impl Flow {
         sink: &Socket,
     ) -> Poll<Result<usize, Fault>> {
         with_buffer(|buffer| {
-            let Read { bytes, last } =
-                ready!(source.poll_recv(cx, buffer)).map_err(Fault::Source)?;
+            let Read { bytes, last } = match self.recv_eagerly(source, buffer) {
+                Some(read) => read.map_err(Fault::Source)?,
+                None => ready!(source.poll_recv(cx, buffer)).map_err(Fault::Source)?,
+            };
             if bytes == 0 {
                 self.source_done = true;
                 return Poll::Ready(Ok(0));
@@ -209,7 +229,25 @@ impl Flow {
         })
     }
 
+    /// Receives without asking whether there is anything, where that may be.
+    fn recv_eagerly(&mut self, source: &Socket, buffer: &mut [u8]) -> Option<io::Result<Read>> {
+        if !self.eager {
+            return None;
+        }
+        match source.try_recv(buffer) {
+            Ok(bytes) => Some(Ok(Read { bytes, last: false })),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.eager = false;
+                None
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+
     /// Moves what the source has into the pipe. A flow that has to wait gives its pipe back.
+    ///
+    /// A splice stops at urgent data (RFC 9293, section 3.8.5), and says then that there is
+    /// nothing, or that all is over: only a receive is believed.
     fn poll_fill(&mut self, cx: &mut Context<'_>, source: &Socket) -> Poll<Result<usize, Fault>> {
         let Some(pipe) = &mut self.pipe else {
             return Poll::Ready(Ok(0));
@@ -223,9 +261,9 @@ impl Flow {
         };
         if bytes == 0 {
             self.give_pipe_back();
+            self.eager = true;
         }
         let read = ready!(read).map_err(Fault::Source)?;
-        self.source_done = read.bytes == 0;
         self.bulk = read.bytes >= TRICKLE;
         Poll::Ready(Ok(read.bytes))
     }

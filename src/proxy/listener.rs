@@ -28,6 +28,8 @@ use crate::balance::{Service, service::Entry};
 const BATCH: usize = 16;
 /// How long after a warning that it cannot accept there is no other.
 const SILENCE: Duration = Duration::from_secs(10);
+/// How long a listener that was given up goes on to accept what waits in it.
+const BACKLOG_SERVED: Duration = Duration::from_millis(500);
 /// How long accepting rests when there are no descriptors to accept with.
 const REST: Duration = Duration::from_millis(100);
 
@@ -177,7 +179,11 @@ impl Acceptor {
             }
         }
         // Who was let in by the kernel before the end is served; closing would reset them.
-        while let Pause::Turn = self.accept_batch(&service) {
+        // New ones may come all the while, and are not waited for.
+        let until = Instant::now() + BACKLOG_SERVED;
+        while let Pause::Turn = self.accept_batch(&service)
+            && Instant::now() < until
+        {
             tokio::task::yield_now().await;
         }
     }

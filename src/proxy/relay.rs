@@ -84,10 +84,15 @@ impl Clock {
     }
 }
 
+/// How long after its deadline a session may still show that it lives.
+const LAST_LOOK: Duration = Duration::from_millis(5);
+
 /// Wakes a session when its time may be over.
 struct Alarm<'a> {
     sleep: Pin<&'a mut Option<Sleep>>,
     at: Option<Instant>,
+    /// The deadline that has passed, and after which sockets are looked at once more.
+    last_look: Option<Instant>,
 }
 
 impl Relay<'_> {
@@ -125,7 +130,11 @@ impl Relay<'_> {
             .clock
             .deadline(self.half_closed().is_some())
             .map(|(at, _)| at);
-        let mut alarm = Alarm { sleep, at };
+        let mut alarm = Alarm {
+            sleep,
+            at,
+            last_look: None,
+        };
         let before = self.half_closed();
         std::future::poll_fn(|cx| {
             // What is polled here costs every message: the bell and the alarm are not asked
@@ -186,6 +195,12 @@ impl Relay<'_> {
                 .up
                 .poll(cx, self.client, self.host, self.flows.down.is_done());
             if let Poll::Ready(Err(fault)) = polled {
+                // What a host said before it broke the connection is passed on first.
+                if let Fault::Sink(_) = fault
+                    && !self.flows.down.is_done()
+                {
+                    let _ = self.flows.down.poll(cx, self.host, self.client, true);
+                }
                 return Some(broken(fault, Side::Client, Side::Host));
             }
         }
@@ -219,6 +234,12 @@ impl Relay<'_> {
         }
         while alarm.poll(cx).is_ready() {
             match self.clock.deadline(self.half_closed().is_some()) {
+                // Where this process was stopped, time has passed unseen and so have bytes: they
+                // are looked for once more.
+                Some((at, _)) if at <= Instant::now() && alarm.last_look != Some(at) => {
+                    alarm.last_look = Some(at);
+                    alarm.set(Instant::now() + LAST_LOOK);
+                }
                 Some((at, what)) if at <= Instant::now() => {
                     return Poll::Ready(Ending::TimedOut(what));
                 }

@@ -12,7 +12,7 @@ use std::{
 use tokio::time::timeout;
 
 use super::{
-    ending::{Ending, Side},
+    ending::{Ending, Side, Timeout},
     flow::{self, Flow},
     lane::Lane,
     relay::{Clock, Flows, Relay},
@@ -74,6 +74,10 @@ impl Session {
             Ending::Finished => {}
             Ending::Broken(Side::Client, _) => connected.host.reset(),
             Ending::Broken(Side::Host, _) => client.reset(),
+            // Who has finished gets a reset, for the answer is not whole. The other side has had
+            // everything: what is still on its way to it arrives.
+            Ending::TimedOut(Timeout::HalfClosed) if flows.up.is_done() => client.reset(),
+            Ending::TimedOut(Timeout::HalfClosed) => connected.host.reset(),
             Ending::TimedOut(_) | Ending::Closed => {
                 connected.host.reset();
                 client.reset();
@@ -126,6 +130,11 @@ impl Session {
                     });
                 }
                 Err(error) if is_ours(&error) => return Err(Refusal::Resources(error)),
+                // Ports run out for each host by itself; it is not the host's failure.
+                Err(error) if is_port_shortage(&error) => {
+                    tried.push(lease.host().serial());
+                    failure = Some(error);
+                }
                 Err(error) => {
                     tracing::debug!(host = %lease.host().path(), %error, "connect failed");
                     lease.failed(began.elapsed(), self.lane.millis(Instant::now()));
@@ -257,10 +266,18 @@ fn read_ahead(client: &Socket, up: &mut Flow) -> Result<(), Refusal> {
     })
 }
 
+/// Ports from here on may be chosen by the kernel for our own side.
+const EPHEMERAL: u16 = 10_000;
+
 /// Begins to connect to a host, and sends it at once what is pending in `up`, without waiting to
 /// be told that it can be sent. Once any of it has gone out, this host is the one: says whether.
 fn begin(address: SocketAddr, up: &mut Flow) -> io::Result<(Socket, bool)> {
     let host = Socket::connecting(address, !up.pending().is_empty())?;
+    let could_be_us = address.ip().is_loopback() && address.port() >= EPHEMERAL;
+    if could_be_us && host.is_its_own_peer(address) {
+        host.reset();
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
     if up.pending().is_empty() {
         return Ok((host, false));
     }
@@ -284,6 +301,11 @@ async fn within<T>(
     }
 }
 
+/// Whether there is no port left for another connection to the same host.
+fn is_port_shortage(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable
+}
+
 /// Whether it is this machine that cannot connect, rather than the host that cannot be reached.
 fn is_ours(error: &io::Error) -> bool {
     use rustix::io::Errno;
@@ -292,7 +314,6 @@ fn is_ours(error: &io::Error) -> bool {
         Errno::NFILE,
         Errno::NOBUFS,
         Errno::NOMEM,
-        Errno::ADDRNOTAVAIL,
         Errno::AGAIN,
     ];
     error

@@ -18,6 +18,11 @@ use tokio::io::{Interest, unix::AsyncFd};
 /// How many connections may wait to be accepted, as far as `net.core.somaxconn` allows.
 const BACKLOG: i32 = 65_535;
 
+/// What is waited for. Urgent data is not passed on as such, but it stops a receive short.
+const INTEREST: Interest = Interest::READABLE
+    .add(Interest::WRITABLE)
+    .add(Interest::PRIORITY);
+
 /// A connected (or connecting) TCP socket, registered with the runtime it was made in.
 #[derive(Debug)]
 pub(super) struct Socket(AsyncFd<OwnedFd>);
@@ -41,7 +46,7 @@ impl Socket {
         reason = "unsound only for types that close or change their descriptor"
     )]
     pub(super) fn accepted(fd: OwnedFd) -> io::Result<Self> {
-        AsyncFd::with_interest(fd, Interest::READABLE | Interest::WRITABLE).map(Self)
+        AsyncFd::with_interest(fd, INTEREST).map(Self)
     }
 
     /// Begins to connect to `address`. With `hold_ack`, the acknowledgement that ends the
@@ -114,7 +119,8 @@ impl Socket {
                 Ok(Ok(bytes)) => {
                     // A short count means that the socket is empty: the call that would say so
                     // is saved. What has closed stays ready; tokio never clears that.
-                    if bytes > 0 && room.is_some_and(|room| bytes < room) {
+                    let short = bytes > 0 && room.is_some_and(|room| bytes < room);
+                    if short && !self.has_urgent() {
                         guard.clear_ready();
                     }
                     return Poll::Ready(Ok(Read { bytes, last }));
@@ -123,6 +129,43 @@ impl Socket {
                 Err(_would_block) => {}
             }
         }
+    }
+
+    /// Whether urgent data has ever come: a receive stops short at it, and more may follow.
+    fn has_urgent(&self) -> bool {
+        self.0.try_io(Interest::PRIORITY, |_| Ok(())).is_ok()
+    }
+
+    /// Waits until the peer has broken the connection, or anything else happens to this socket.
+    /// It is not known to be ready afterwards, even if it is.
+    pub(super) fn poll_broken(&self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if self.0.try_io(Interest::ERROR, |_| Ok(())).is_ok() {
+            return Poll::Ready(self.error());
+        }
+        while let Poll::Ready(Ok(mut guard)) = self.0.poll_read_ready(cx) {
+            if guard.ready().is_read_closed() {
+                break;
+            }
+            guard.clear_ready();
+        }
+        Poll::Pending
+    }
+
+    /// Why the connection is broken.
+    fn error(&self) -> io::Error {
+        match sockopt::socket_error(&self.0) {
+            Ok(Err(error)) => error.into(),
+            Ok(Ok(())) | Err(_) => io::ErrorKind::ConnectionReset.into(),
+        }
+    }
+
+    /// Whether it is connected to itself: so the kernel connects to a port of this machine that
+    /// nobody listens on, if it happens to choose the same port for our side.
+    pub(super) fn is_its_own_peer(&self, address: SocketAddr) -> bool {
+        let local = getsockname(&self.0)
+            .ok()
+            .and_then(|local| SocketAddr::try_from(local).ok());
+        local == Some(address)
     }
 
     /// Sends from `bytes`; with `more`, the kernel may wait for what comes next.
@@ -166,10 +209,7 @@ impl Socket {
     /// from which a reset can no longer be read.
     pub(super) async fn broken(&self) -> io::Error {
         match self.0.ready(Interest::ERROR).await {
-            Ok(_guard) => match sockopt::socket_error(&self.0) {
-                Ok(Err(error)) => error.into(),
-                Ok(Ok(())) | Err(_) => io::ErrorKind::ConnectionReset.into(),
-            },
+            Ok(_guard) => self.error(),
             Err(error) => error,
         }
     }
@@ -211,8 +251,10 @@ pub(super) fn listening(address: SocketAddr) -> io::Result<(OwnedFd, SocketAddr)
     if address.is_ipv6() {
         sockopt::set_ipv6_v6only(&fd, true)?;
     }
-    // Connections inherit this from their listener, which saves a call for each.
+    // Connections inherit these from their listener, which saves calls for each. Urgent data
+    // stays among the rest, so that its byte is not lost.
     sockopt::set_tcp_nodelay(&fd, true)?;
+    sockopt::set_socket_oobinline(&fd, true)?;
     bind(&fd, &address)?;
     listen(&fd, BACKLOG)?;
     let local = getsockname(&fd)?.try_into().map_err(io::Error::from)?;

@@ -1,24 +1,16 @@
 //! The ways in, each as a row of the table: how it is asked, and how it says what came of it.
 //! It must not know what is right.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc};
 
 use pointsman::{
-    config::{Digest, Prepared, Store},
     control::{
         Balancer, Control,
         controller::{Begin, Start, start},
-        outside::{File, NotCommitted, PreparedFile},
         record::InMemory,
     },
     model::{
         command::Request,
-        error::{Code, CommandError},
         principal::{Door, Principal, Role, Scope},
         topology::Topology,
     },
@@ -26,7 +18,10 @@ use pointsman::{
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::node::{Node, PASSWORD, user};
+use crate::{
+    node::{Node, PASSWORD, user},
+    paper::Paper,
+};
 
 /// What is asked: as JSON, and as a person types it; empty where they cannot.
 #[derive(Clone)]
@@ -333,63 +328,5 @@ impl Way for Library<'_> {
 
     fn file(&self) -> String {
         self.folder.file()
-    }
-}
-
-/// The file, for the handle: the store that the program uses.
-#[derive(Debug)]
-struct Paper {
-    store: Store,
-    expected: Option<Digest>,
-}
-
-impl Paper {
-    fn open(folder: &Path) -> Self {
-        let store = Store::open(&folder.join("pointsman.toml"), &folder.join("state")).unwrap();
-        let expected = None;
-        Self { store, expected }
-    }
-}
-
-#[derive(Debug)]
-struct Written(Prepared);
-
-impl PreparedFile for Written {
-    fn digest(&self) -> Vec<u8> {
-        self.0.digest().to_string().into_bytes()
-    }
-
-    fn into_any(self: Box<Self>) -> Box<dyn std::any::Any + Send> {
-        self
-    }
-}
-
-impl File for Paper {
-    fn read(&mut self) -> Result<(Topology, Vec<u8>), CommandError> {
-        let (config, digest) = self.store.read().unwrap();
-        Ok((config.topology, digest.to_string().into_bytes()))
-    }
-
-    fn adopt(&mut self, _: Vec<u8>) {}
-
-    fn prepare(
-        &mut self,
-        next: &Topology,
-        revision: u64,
-    ) -> Result<Box<dyn PreparedFile>, CommandError> {
-        let prepared = self
-            .store
-            .prepare(self.expected.as_ref(), next, revision - 1);
-        let failed = |error: pointsman::config::StoreError| {
-            CommandError::new(Code::Failed, error.to_string())
-        };
-        Ok(Box::new(Written(prepared.map_err(failed)?)))
-    }
-
-    fn commit(&mut self, prepared: Box<dyn PreparedFile>) -> Result<(), NotCommitted> {
-        let mut written = prepared.into_any().downcast::<Written>().unwrap();
-        self.store.commit(&mut written.0).unwrap();
-        self.expected = Some(written.0.digest());
-        Ok(())
     }
 }

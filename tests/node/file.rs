@@ -87,7 +87,7 @@ async fn a_broken_file_at_reload_is_reported_as_a_whole_and_what_runs_goes_on() 
 async fn with_a_broken_file_at_start_the_last_good_revision_runs() {
     let people = settings("[auth]") + &user("root", "role = \"admin\"");
     let services = service("web", &["127.0.0.1:0"], &hosts(), "");
-    for breaking in ["weight = 999", "weight = = 1", "= ["] {
+    for breaking in ["weight = 999", "weight = = 1", "weight = ["] {
         let mut node = Node::start(&(people.clone() + &services)).await;
         let token = node.login("root");
         let command = weight("web/blue/w1", 4);

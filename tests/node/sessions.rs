@@ -77,6 +77,8 @@ async fn a_drain_says_how_far_it_is_and_closes_the_rest_at_its_deadline() {
     let mut drain = host("drain-host", "web/blue/w1");
     drain["deadline"] = json!("2s");
     node.done(drain);
+    // Two answers later the drain has been looked at for the first time.
+    assert_eq!((active(&node), active(&node)), (vec![2, 2], vec![2, 2]));
     // One of these two is on each host.
     drop((second, third));
     eventually!(node.told("host.drain-progress") == [json!({"active_sessions": 1})]);

@@ -64,6 +64,14 @@ async fn data_has_the_shape_that_the_contract_promises() {
         (&host["health"], keys(&host["sessions"])),
         (&json!("unknown"), set("active total"))
     );
+}
+
+#[tokio::test]
+async fn lists_changes_and_refusals_have_the_shape_that_the_contract_promises() {
+    let text = settings("") + &service("web", &["127.0.0.1:0"], &hosts(), "");
+    let node = Node::start(&text).await;
+    let ask = |command: Value| node.ask(command);
+    let data = |command: Value| ask(command)["data"].clone();
 
     let history = data(json!({"command": "history"}));
     assert_eq!(keys(&history), set("revisions"));
@@ -89,10 +97,9 @@ async fn data_has_the_shape_that_the_contract_promises() {
     assert_eq!(keys(&changed), set("id ok revision diff"));
     let events = data(json!({"command": "events"}));
     assert_eq!(keys(&events), set("events"));
-    let added = events["events"].as_array().unwrap().iter();
+    let mut added = events["events"].as_array().unwrap().iter();
     let added = added
-        .filter(|event| event["type"] == "pointsman.host.added")
-        .last()
+        .rfind(|event| event["type"] == "pointsman.host.added")
         .unwrap();
     assert_eq!(
         added["data"],
