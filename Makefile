@@ -36,7 +36,8 @@ bench:
 	$(CARGO) bench --locked
 
 # Fuzzing with stable Rust and g++: the flags are those that cargo-fuzz needs nightly for. Only what
-# is built for the target is instrumented, not what runs while building.
+# is built for the target is instrumented, not what runs while building. Not --locked: its lock file
+# follows ours when a dependency changes.
 FUZZ_SECONDS ?= 30
 FUZZ_HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -47,7 +48,7 @@ FUZZ_RUN = mkdir -p fuzz/corpus/$(1) fuzz/artifacts/$(1) && \
 	-artifact_prefix=fuzz/artifacts/$(1)/ fuzz/corpus/$(1) $(2)
 
 fuzz:
-	RUSTFLAGS="$(FUZZ_FLAGS)" $(CARGO) build --locked --release --manifest-path fuzz/Cargo.toml \
+	RUSTFLAGS="$(FUZZ_FLAGS)" $(CARGO) build --release --manifest-path fuzz/Cargo.toml \
 		--target-dir fuzz/target --target $(FUZZ_HOST)
 	$(call FUZZ_RUN,config,tests/data/valid tests/data/edit tests/data/invalid)
 	$(call FUZZ_RUN,command,fuzz/seeds/command)

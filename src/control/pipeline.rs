@@ -10,6 +10,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use tokio::sync::{broadcast, oneshot};
 
 use super::{
     answer::Answer,
