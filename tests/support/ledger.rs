@@ -297,6 +297,8 @@ fn verify_disk(node: &Node) {
         "admin.sock",
         "backups",
         "keys",
+        "settings.json",
+        "settings.new",
     ];
     let left = names(&node.state);
     assert!(
