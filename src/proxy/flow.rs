@@ -221,7 +221,8 @@ impl Flow {
             };
             self.passed_on(sent);
             self.begin_with(&buffer[sent..bytes]);
-            self.bulk = bytes == buffer.len();
+            // What came while a pipe had nothing more says nothing about what follows.
+            self.bulk = bytes == buffer.len() || (self.bulk && self.eager);
             if self.bulk {
                 self.hurry_up(sink);
             }
