@@ -105,6 +105,8 @@ impl Store {
         if let Ok(target) = fs::canonicalize(&path) {
             prepared::remove_leftovers(&target)
                 .map_err(StoreError::refused("tidy up beside", &target))?;
+            // A crash can come between one backup more and one less, and another after it.
+            backup::prune(&backups, &target).map_err(StoreError::refused("tidy up", &backups))?;
         }
         let known = Mutex::new(Known {
             path,

@@ -285,8 +285,7 @@ fn verify_disk(node: &Node) {
         "{left:?}"
     );
     let backups = names(&node.state.join("backups"));
-    // A crash can come between the one more and the one less.
-    assert!(backups.len() <= BACKUPS + 1, "{backups:?}");
+    assert!(backups.len() <= BACKUPS, "{backups:?}");
     assert!(
         backups.iter().all(|name| !name.ends_with("tmp")),
         "{backups:?}"
