@@ -8,7 +8,7 @@ use std::{error::Error, net::SocketAddr, time::Duration};
 
 use pointsman::{
     control::Balancer,
-    model::topology::{Admin, Group, Host, Scheduler, Service, Topology, Weight},
+    model::topology::{Admin, Group, Host, Scheduler, Service, Topology, Weight, WhenAllDown},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -60,10 +60,16 @@ fn web(hosts: Vec<Host>) -> Result<Service, Failure> {
         timeouts: Default::default(),
         limits: Default::default(),
         retries: Default::default(),
+        backup: None,
+        rebalance: None,
         groups: vec![Group {
             name: "blue".parse()?,
             scheduler: Scheduler::LeastConnections,
             sticky: None,
+            outlier: None,
+            slow_start: None,
+            panic: None,
+            when_all_down: WhenAllDown::Refuse,
             hosts,
         }],
     })

@@ -198,6 +198,13 @@ fn full_config() -> toml::Table {
             load_factor: Some(2.0),
         },
         sticky: Some(Sticky::default()),
+        outlier: Some(Outlier::default()),
+        slow_start: Some(SlowStart {
+            window: "9s".parse().unwrap(),
+            exponent: 2.0,
+        }),
+        panic: Some(Share::percent(50)),
+        when_all_down: WhenAllDown::UseAll,
         hosts: vec![host],
     };
     let service = Service {
@@ -212,6 +219,12 @@ fn full_config() -> toml::Table {
             sessions: Some(Count::default()),
         },
         retries: Retries::try_from(9).unwrap(),
+        backup: Some(Backup {
+            group: group.name.clone(),
+            min_up: Count::default(),
+            hold: "9s".parse().unwrap(),
+        }),
+        rebalance: Some(Rebalance::default()),
         groups: vec![group],
     };
     let topology = Topology {
@@ -229,7 +242,7 @@ fn the_explained_configuration_sets_every_key() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/pointsman.toml");
     let text = fs::read_to_string(path).unwrap();
     keys(&text.parse::<toml::Table>().unwrap().into(), &mut explained);
-    assert_eq!(known.len(), 47);
+    assert_eq!(known.len(), 63);
     assert!(text.contains("\n# services_file = "));
     assert_eq!(explained, known);
 }

@@ -9,8 +9,8 @@ use crate::model::{
     name::Name,
     period::Period,
     topology::{
-        Admin, Count, Group, Host, Limits, Retries, Scheduler, Service, Sticky, Timeouts, Topology,
-        Weight,
+        Admin, Backup, Count, Group, Host, Limits, Outlier, Rebalance, Retries, Scheduler, Service,
+        Share, SlowStart, Sticky, Timeouts, Topology, Weight, WhenAllDown,
     },
 };
 
@@ -75,11 +75,48 @@ fn group(name: Name) -> impl Strategy<Value = Group> {
         Sticky { ttl, entries }
     });
     let hosts = names(0, 4).prop_flat_map(|names| names.into_iter().map(host).collect::<Vec<_>>());
-    (scheduler(), option::of(sticky), hosts).prop_map(move |(scheduler, sticky, hosts)| Group {
-        name: name.clone(),
-        scheduler,
-        sticky,
-        hosts,
+    (scheduler(), option::of(sticky), health(), hosts).prop_map(
+        move |(scheduler, sticky, (outlier, slow_start, panic), hosts)| Group {
+            name: name.clone(),
+            scheduler,
+            sticky,
+            outlier,
+            slow_start,
+            panic,
+            when_all_down: if panic.is_some() {
+                WhenAllDown::UseAll
+            } else {
+                WhenAllDown::Refuse
+            },
+            hosts,
+        },
+    )
+}
+
+type Health = (Option<Outlier>, Option<SlowStart>, Option<Share>);
+
+fn health() -> impl Strategy<Value = Health> {
+    let share = || (0..=100_u8).prop_map(Share::percent);
+    let positive = || (1..300_000_000_000_u64).prop_map(Period::from_millis);
+    let times = (positive(), positive(), positive());
+    let outlier = (count(), times, share()).prop_map(|(failures, times, max_ejected)| Outlier {
+        failures,
+        window: times.0,
+        eject: times.1.min(times.2),
+        max_eject: times.1.max(times.2),
+        max_ejected,
+    });
+    let exponent = prop_oneof![Just(1.0), 0.1..=10.0];
+    let slow_start = (positive(), exponent);
+    let slow_start = slow_start.prop_map(|(window, exponent)| SlowStart { window, exponent });
+    (option::of(outlier), option::of(slow_start), option::of(share()))
+}
+
+fn rebalance() -> impl Strategy<Value = Rebalance> {
+    (count(), period(), period()).prop_map(|(rate, idle, min_age)| Rebalance {
+        rate,
+        idle,
+        min_age,
     })
 }
 
@@ -101,9 +138,10 @@ fn service(name: Name, listen: Vec<Address>) -> impl Strategy<Value = Service> {
         0..=16_i64,
         groups,
         any::<[bool; 2]>(),
+        option::of(rebalance()),
     )
         .prop_map(
-            move |(timeouts, sessions, retries, groups, [active, default_timeouts])| Service {
+            move |(timeouts, sessions, retries, groups, [active, default_timeouts], rebalance)| Service {
                 name: name.clone(),
                 listen: listen.clone(),
                 active: active.then(|| groups[groups.len() - 1].name.clone()),
@@ -114,6 +152,12 @@ fn service(name: Name, listen: Vec<Address>) -> impl Strategy<Value = Service> {
                 },
                 limits: Limits { sessions },
                 retries: Retries::try_from(retries).unwrap(),
+                backup: (!active && groups.len() > 1).then(|| Backup {
+                    group: groups[1].name.clone(),
+                    min_up: Count::default(),
+                    hold: timeouts.idle,
+                }),
+                rebalance,
                 groups,
             },
         )

@@ -208,6 +208,8 @@ fn bare(service: &Service) -> Service {
         timeouts: service.timeouts,
         limits: service.limits,
         retries: service.retries,
+        backup: service.backup.clone(),
+        rebalance: service.rebalance,
         groups: Vec::new(),
     }
 }
@@ -218,6 +220,10 @@ fn bare_group(group: &Group) -> Group {
         name: group.name.clone(),
         scheduler: group.scheduler,
         sticky: group.sticky,
+        outlier: group.outlier,
+        slow_start: group.slow_start,
+        panic: group.panic,
+        when_all_down: group.when_all_down,
         hosts: Vec::new(),
     }
 }
@@ -247,11 +253,13 @@ fn shown(object: &impl serde::Serialize, without: &[&str], defaults: Value) -> C
 
 fn service_defaults() -> Value {
     json!({"active": null, "timeouts.connect": "3s", "timeouts.idle": "10m",
-           "timeouts.half_closed": "30s", "timeouts.lifetime": "0s", "limits.sessions": null, "retries": 2})
+           "timeouts.half_closed": "30s", "timeouts.lifetime": "0s", "limits.sessions": null, "retries": 2,
+           "backup": null, "rebalance": null})
 }
 
 fn group_defaults() -> Value {
-    json!({"scheduler": "round-robin", "sticky": null})
+    json!({"scheduler": "round-robin", "sticky": null, "outlier": null, "slow_start": null,
+           "panic": null, "when_all_down": "refuse"})
 }
 
 fn host_defaults() -> Value {

@@ -12,9 +12,11 @@ use super::{
     period::Period,
 };
 
+mod health;
 mod number;
 mod scheduler;
 
+pub use health::{Backup, Outlier, Rebalance, Share, SlowStart, WhenAllDown};
 pub use number::{Count, Retries, Weight};
 pub use scheduler::Scheduler;
 
@@ -47,6 +49,12 @@ pub struct Service {
     /// How many further hosts are tried when a connect fails: 0 to 16.
     #[serde(default, skip_serializing_if = "is_default")]
     pub retries: Retries,
+    /// The group that takes over while the active one has too few hosts; absent: none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<Backup>,
+    /// Spreads lasting sessions again when a host came back or was added; absent: it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebalance: Option<Rebalance>,
     /// The groups of hosts.
     #[serde(rename = "group")]
     pub groups: Vec<Group>,
@@ -98,6 +106,19 @@ pub struct Group {
     /// Remembers which client went to which host; absent: it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sticky: Option<Sticky>,
+    /// Takes out hosts whose sessions fail; absent: it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outlier: Option<Outlier>,
+    /// Gives a host that came back its sessions little by little; absent: at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_start: Option<SlowStart>,
+    /// When more than this share of the hosts goes down at once, the probes are doubted, and all
+    /// hosts are used; absent: they never are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub panic: Option<Share>,
+    /// What happens to new sessions while every host is down.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub when_all_down: WhenAllDown,
     /// The hosts.
     #[serde(default, rename = "host")]
     pub hosts: Vec<Host>,
