@@ -66,6 +66,7 @@ fn web(hosts: Vec<Host>) -> Result<Service, Failure> {
             name: "blue".parse()?,
             scheduler: Scheduler::LeastConnections,
             sticky: None,
+            probe: None,
             outlier: None,
             slow_start: None,
             panic: None,

@@ -70,5 +70,6 @@ pub mod control;
 pub mod doors;
 #[cfg(feature = "server")]
 pub mod journal;
+pub mod health;
 pub mod model;
 pub mod proxy;

@@ -198,6 +198,7 @@ fn full_config() -> toml::Table {
             load_factor: Some(2.0),
         },
         sticky: Some(Sticky::default()),
+        probe: None,
         outlier: Some(Outlier::default()),
         slow_start: Some(SlowStart {
             window: "9s".parse().unwrap(),

@@ -80,6 +80,7 @@ fn group(name: Name) -> impl Strategy<Value = Group> {
             name: name.clone(),
             scheduler,
             sticky,
+            probe: None,
             outlier,
             slow_start,
             panic,

@@ -8,6 +8,9 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use super::millis;
+use crate::model::topology::Probe;
+
 /// How many results are remembered, to be shown.
 pub const REMEMBERED: usize = 8;
 /// How long a fall counts against a host.
@@ -33,6 +36,18 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// Those of `probe`.
+    pub fn of(probe: &Probe) -> Self {
+        let interval = millis(probe.interval);
+        Self {
+            interval,
+            fast_interval: probe.fast_interval.map_or(interval, millis),
+            timeout: millis(probe.timeout),
+            fall: u32::from(probe.fall.get()),
+            rise: u32::from(probe.rise.get()),
+        }
+    }
+
     /// How long a host that fails may go unnoticed by every probe that is not late.
     pub fn round(&self) -> u64 {
         self.interval + self.interval / 10 + self.timeout

@@ -220,6 +220,7 @@ fn bare_group(group: &Group) -> Group {
         name: group.name.clone(),
         scheduler: group.scheduler,
         sticky: group.sticky,
+        probe: group.probe.clone(),
         outlier: group.outlier,
         slow_start: group.slow_start,
         panic: group.panic,
@@ -258,7 +259,7 @@ fn service_defaults() -> Value {
 }
 
 fn group_defaults() -> Value {
-    json!({"scheduler": "round-robin", "sticky": null, "outlier": null, "slow_start": null,
+    json!({"scheduler": "round-robin", "sticky": null, "probe": null, "outlier": null, "slow_start": null,
            "panic": null, "when_all_down": "refuse"})
 }
 

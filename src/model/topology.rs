@@ -14,10 +14,12 @@ use super::{
 
 mod health;
 mod number;
+pub mod probe;
 mod scheduler;
 
 pub use health::{Backup, Outlier, Rebalance, Share, SlowStart, WhenAllDown};
-pub use number::{Count, Retries, Weight};
+pub use number::{Count, Days, Port, Retries, Times, Weight};
+pub use probe::{Probe, ProbeKind};
 pub use scheduler::Scheduler;
 
 /// All services, in the order in which they stand in the file.
@@ -106,6 +108,9 @@ pub struct Group {
     /// Remembers which client went to which host; absent: it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sticky: Option<Sticky>,
+    /// How the hosts are checked; absent: they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Probe>,
     /// Takes out hosts whose sessions fail; absent: it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outlier: Option<Outlier>,
