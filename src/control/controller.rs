@@ -17,6 +17,7 @@ use super::{
     answer::Answer,
     balancer::{ApplyError, Balancer},
     beginning::begin,
+    flips::{self, Flips},
     handle::{Control, LAG, Message, WAITING},
     jobs::Jobs,
     outside::{Access, File, Told},
@@ -105,8 +106,18 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
         first,
         redo_file,
     } = start;
+    balancer.restore_health(flips::kept(record.as_ref()));
     let state = begin(&balancer, record.as_mut(), first)?;
     let (messages, inbox) = sync_channel(WAITING);
+    let messages = Arc::new(messages);
+    // Weak: a balancer that is there for others too must not keep the task alive. Where the task
+    // has too much to do to hear, it looks by itself when it is done with that.
+    let waiting = Arc::downgrade(&messages);
+    balancer.hear(move || {
+        if let Some(messages) = waiting.upgrade() {
+            let _ = messages.try_send(Message::Happened);
+        }
+    });
     let (published, _) = broadcast::channel(LAG);
     let epoch = record.epoch().into();
     let control = Control {
@@ -133,6 +144,7 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
     let controller = Controller {
         pipeline,
         jobs: Jobs::default(),
+        flips: Flips::default(),
     };
     let thread = thread::Builder::new().name("control".to_owned());
     let thread = thread.spawn(move || controller.run(&inbox))?;
@@ -143,6 +155,7 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
 struct Controller {
     pipeline: Pipeline,
     jobs: Jobs,
+    flips: Flips,
 }
 
 impl Controller {
@@ -165,7 +178,9 @@ impl Controller {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             self.jobs.look(&mut self.pipeline);
+            self.flips.look(&mut self.pipeline);
         }
+        self.flips.keep(&mut self.pipeline);
         self.note(Event::bare("node.stopping", self.pipeline.node.clone()));
     }
 
@@ -181,7 +196,7 @@ impl Controller {
         if busy || self.pipeline.unwritten.is_some() {
             LOOK
         } else {
-            IDLE
+            self.flips.patience().unwrap_or(IDLE)
         }
     }
 
@@ -212,6 +227,8 @@ impl Controller {
                     self.flush(&mut changes);
                     return false;
                 }
+                // The look that follows is all there is to do.
+                Message::Happened => {}
                 Message::Record { entry, reply } => {
                     let entry = Entry {
                         time: now(),

@@ -40,6 +40,8 @@ pub(super) enum Message {
         id: (String, String),
         reply: oneshot::Sender<Result<Seen, CommandError>>,
     },
+    /// Something has happened to a host.
+    Happened,
     /// The task ends after what came before this.
     Stop,
     Kept {
@@ -56,7 +58,7 @@ pub(super) enum Message {
 /// A handle on a running node. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Control {
-    pub(super) messages: SyncSender<Message>,
+    pub(super) messages: Arc<SyncSender<Message>>,
     pub(super) published: broadcast::Sender<Recorded>,
     pub(super) epoch: Arc<str>,
     pub(super) node: crate::model::name::Name,

@@ -39,7 +39,7 @@ impl Control {
             }
         });
         Self {
-            messages,
+            messages: messages.into(),
             published,
             epoch: "memory".into(),
             node,
@@ -82,7 +82,7 @@ fn take(
             let seen = super::record::seen(record, &id);
             let _ = reply.send(seen.map_err(unavailable));
         }
-        Message::Stop => {}
+        Message::Stop | Message::Happened => {}
         Message::Kept { prefix, reply } => {
             let _ = reply.send(record.kept(&prefix).map_err(unavailable));
         }

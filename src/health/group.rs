@@ -4,11 +4,12 @@
 use std::{collections::HashMap, net::SocketAddr};
 
 use super::{
+    Advice, Mode, Outcome, Verdict,
     brake::{Brake, Fallen, Pull},
     memory::Remembered,
     outlier::{self, Outlier},
     release::Release,
-    verdict::{Rules, Said, Seen, Verdict},
+    history::{History, Rules, Said, Seen},
 };
 use crate::model::{
     name::Name,
@@ -42,9 +43,11 @@ pub(super) struct Host {
     pub(super) address: SocketAddr,
     /// Whether the operator wants it to take sessions.
     pub(super) in_use: bool,
-    pub(super) verdict: Verdict,
+    pub(super) history: History,
     pub(super) outlier: Outlier,
-    pub(super) advice: Advice,
+    pub(super) wishes: Wishes,
+    /// Why it could not be asked the last time.
+    pub(super) not_asked: Option<String>,
     pub(super) fall: Fall,
     /// Since when it has been back.
     pub(super) back_since: Option<u64>,
@@ -62,24 +65,38 @@ pub(super) enum Fall {
     Confirmed,
 }
 
-/// What a host says of itself.
+/// What a host has said of itself so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Advice {
-    /// How much of its sessions it wants, in percent.
-    pub percent: u8,
-    /// Whether it wants no new ones at all.
-    pub drain: bool,
-    /// How many at a time it can have.
+pub struct Wishes {
+    /// Its weight, in percent of what is configured.
+    pub percent: u16,
+    /// Whether it wants new sessions.
+    pub mode: Mode,
+    /// How many it takes at a time.
     pub max_sessions: Option<u32>,
 }
 
-impl Default for Advice {
+impl Default for Wishes {
     fn default() -> Self {
         Self {
             percent: 100,
-            drain: false,
+            mode: Mode::Ready,
             max_sessions: None,
         }
+    }
+}
+
+impl Wishes {
+    /// Takes in what it says now.
+    fn heed(&mut self, advice: Advice) {
+        let Advice {
+            weight,
+            mode,
+            max_sessions,
+        } = advice;
+        self.percent = weight.unwrap_or(self.percent);
+        self.mode = mode.unwrap_or(self.mode);
+        self.max_sessions = max_sessions.or(self.max_sessions);
     }
 }
 
@@ -136,10 +153,14 @@ impl Group {
             let kept = old.remove(&host.name).filter(|old| old.address == address);
             let mut kept = kept.unwrap_or_else(|| known.host(&host.name, address, wanted));
             if !same_probe && !self.wanted.is_new() {
-                (kept.verdict, kept.advice) = (Verdict::default(), Advice::default());
+                (kept.history, kept.wishes) = (History::default(), Wishes::default());
             }
             if wanted.outlier.is_none() {
                 kept.outlier = Outlier::default();
+            }
+            // Nobody looks after a host that is out of use; what was known of it grows old.
+            if host.admin == Admin::Disabled {
+                kept = Host::new(address, History::default(), Outlier::default());
             }
             kept.in_use = host.admin == Admin::Enabled && host.weight.get() > 0;
             self.hosts.insert(host.name.clone(), kept);
@@ -164,18 +185,32 @@ impl Group {
         self.wanted.outlier.is_some() || self.wanted.panic.is_some()
     }
 
-    /// Takes in the result of a probe. Returns how long until the next one, in milliseconds and
-    /// before chance is added; `None` for a host that is not probed.
-    pub fn observe(&mut self, name: &Name, seen: Seen, advice: Advice) -> Option<u64> {
+    /// Takes in what came of a probe at `now`. Returns how long after its beginning the next one
+    /// is to begin, in milliseconds and before chance is added; `None` for a host that is not
+    /// probed.
+    pub fn observe(&mut self, name: &Name, now: u64, outcome: Outcome) -> Option<u64> {
         let rules = self.wanted.rules?;
         let host = self.hosts.get_mut(name)?;
-        let (now, passed, reason) = (seen.at, seen.passed, seen.what.clone());
-        let before = host.verdict.said();
-        let flipped = host.verdict.observe(&rules, seen);
-        if passed && host.advice != advice {
-            host.advice = advice;
-            self.changed = true;
-        }
+        let passed = match outcome.verdict {
+            Verdict::Passed => true,
+            Verdict::Failed => false,
+            // It says nothing about the host.
+            Verdict::NotAsked => {
+                host.not_asked = Some(outcome.reason);
+                return Some(host.history.pause(&rules));
+            }
+        };
+        host.not_asked = None;
+        let before = (host.history.said(), host.wishes);
+        let seen = Seen {
+            at: now,
+            passed,
+            what: outcome.reason.clone(),
+        };
+        let flipped = host.history.observe(&rules, seen);
+        host.wishes.heed(outcome.advice);
+        self.changed |= before.1 != host.wishes;
+        let (before, reason) = (before.0, outcome.reason);
         match flipped {
             Some(Said::Up) => {
                 host.fall = Fall::default();
@@ -197,7 +232,7 @@ impl Group {
         }
         let host = self.hosts.get(name)?;
         let waits = host.outlier.is_over(now);
-        let pause = host.verdict.pause(&rules);
+        let pause = host.history.pause(&rules);
         Some(if waits { rules.fast_interval } else { pause })
     }
 
@@ -214,7 +249,7 @@ impl Group {
             return;
         };
         let too_many = host.outlier.count(&rules, now, failures);
-        if !too_many || host.verdict.said() == Said::Down || !host.in_use {
+        if !too_many || host.history.said() == Said::Down || !host.in_use {
             return;
         }
         let failed = host.outlier.lately();
@@ -251,6 +286,11 @@ impl Group {
         std::mem::take(&mut self.changed) || was_free != self.release.is_free()
     }
 
+    /// Whether there is something for [`Self::tick`] to do.
+    pub fn has_changed(&self) -> bool {
+        self.changed
+    }
+
     /// What has happened since this was last called.
     pub fn take_news(&mut self) -> Vec<News> {
         std::mem::take(&mut self.news)
@@ -266,10 +306,10 @@ impl Group {
         self.hosts.get(name).is_none_or(Host::is_usable)
     }
 
-    /// What the host said of itself last.
-    pub fn advice(&self, name: &Name) -> Advice {
+    /// What the host has said of itself.
+    pub fn wishes(&self, name: &Name) -> Wishes {
         let host = self.hosts.get(name);
-        host.map_or_else(Advice::default, |host| host.advice)
+        host.map_or_else(Wishes::default, |host| host.wishes)
     }
 
     /// Since when the host has been back, where its sessions come slowly.
@@ -325,11 +365,11 @@ impl Group {
             return;
         };
         let at_once = rules.round() + rules.interval;
-        let lately = |host: &Host| now.saturating_sub(host.verdict.since()) <= at_once;
+        let lately = |host: &Host| now.saturating_sub(host.history.since()) <= at_once;
         let mut fallen = Fallen::default();
         for host in self.hosts.values().filter(|host| host.in_use) {
             fallen.hosts += 1;
-            if host.verdict.said() == Said::Down {
+            if host.history.said() == Said::Down {
                 fallen.down += 1;
                 let doubtful = match host.fall {
                     Fall::Probed => lately(host),
@@ -378,25 +418,26 @@ impl Wanted {
 }
 
 impl Host {
-    pub(super) fn new(address: SocketAddr, verdict: Verdict, outlier: Outlier) -> Self {
+    pub(super) fn new(address: SocketAddr, history: History, outlier: Outlier) -> Self {
         Self {
             address,
             in_use: false,
-            verdict,
+            history,
             outlier,
-            advice: Advice::default(),
+            wishes: Wishes::default(),
+            not_asked: None,
             fall: Fall::default(),
             back_since: None,
         }
     }
 
     pub(super) fn is_down(&self) -> bool {
-        self.verdict.said() == Said::Down
+        self.history.said() == Said::Down
     }
 
     pub(super) fn is_usable(&self) -> bool {
         let down = self.is_down() && self.fall != Fall::Doubted;
-        !down && self.outlier.ejected().is_none() && !self.advice.drain
+        !down && self.outlier.ejected().is_none() && self.wishes.mode == Mode::Ready
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     group::{Group, Host, asks_the_same},
     outlier::{Ejection, Outlier},
-    verdict::{Said, Verdict},
+    history::{History, Said},
 };
 use crate::model::{
     name::Name,
@@ -42,15 +42,15 @@ impl Remembered {
     pub(super) fn host(&self, name: &Name, address: SocketAddr, group: &topology::Group) -> Host {
         let kept = self.hosts.get(name).filter(|kept| kept.address == address);
         let Some(kept) = kept else {
-            return Host::new(address, Verdict::default(), Outlier::default());
+            return Host::new(address, History::default(), Outlier::default());
         };
-        let verdict = if asks_the_same(self.probe.as_ref(), group.probe.as_ref()) {
-            Verdict::remembered(kept.said, kept.since)
+        let history = if asks_the_same(self.probe.as_ref(), group.probe.as_ref()) {
+            History::remembered(kept.said, kept.since)
         } else {
-            Verdict::default()
+            History::default()
         };
         let outlier = kept.ejected.clone().map(Outlier::remembered);
-        Host::new(address, verdict, outlier.unwrap_or_default())
+        Host::new(address, history, outlier.unwrap_or_default())
     }
 }
 
@@ -60,8 +60,8 @@ impl Group {
         let known = |(name, host): (&Name, &Host)| {
             let kept = Kept {
                 address: host.address,
-                said: host.verdict.said(),
-                since: host.verdict.since(),
+                said: host.history.said(),
+                since: host.history.since(),
                 ejected: host.outlier.ejected().cloned(),
             };
             let unknown = kept.said == Said::Unknown && kept.ejected.is_none();

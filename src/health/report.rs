@@ -2,8 +2,9 @@
 //! It must not change it. Pure.
 
 use super::{
+    Mode,
     group::{Fall, Group, Host},
-    verdict::{Said, Seen},
+    history::{Said, Seen},
 };
 use crate::model::name::Name;
 
@@ -64,18 +65,18 @@ impl Group {
             health,
             reason,
             since,
-            results: host.verdict.results().cloned().collect(),
+            results: host.history.results().cloned().collect(),
             outlook: self.outlook(host, now),
         }
     }
 
     fn verdict(&self, host: &Host) -> (Health, String, Option<u64>) {
         let last = |passed| {
-            let seen = host.verdict.last(passed).map(|seen| seen.what.clone());
+            let seen = host.history.last(passed).map(|seen| seen.what.clone());
             seen.unwrap_or_else(|| "as it was before the start".to_owned())
         };
-        let since = Some(host.verdict.since());
-        match (host.verdict.said(), host.outlier.ejected()) {
+        let since = Some(host.history.since());
+        match (host.history.said(), host.outlier.ejected()) {
             (Said::Down, _) => (Health::Down, last(false), since),
             (Said::Up | Said::Unknown, Some(ejected)) => {
                 let reason = ejected.reason.clone();
@@ -94,13 +95,19 @@ impl Group {
 
     fn outlook(&self, host: &Host, now: u64) -> Vec<String> {
         let mut sentences = Vec::new();
-        if host.advice.drain {
-            sentences.push("it asks for no new sessions".to_owned());
+        if let Some(why) = &host.not_asked {
+            sentences.push(format!("it could not be probed the last time: {why}"));
         }
-        if host.advice.percent < 100 {
-            sentences.push(format!("it asks for {}% of its sessions", host.advice.percent));
+        match host.wishes.mode {
+            Mode::Ready => {}
+            Mode::Drain => sentences.push("it asks for no new sessions".to_owned()),
+            Mode::Maintenance => sentences.push("it says that it is being worked on".to_owned()),
         }
-        if let Some(most) = host.advice.max_sessions {
+        if host.wishes.percent != 100 {
+            let percent = host.wishes.percent;
+            sentences.push(format!("it asks for {percent}% of its weight"));
+        }
+        if let Some(most) = host.wishes.max_sessions {
             sentences.push(format!("it asks for at most {most} sessions at a time"));
         }
         match host.fall {
@@ -131,7 +138,7 @@ impl Group {
             ));
         }
         if let Some(rules) = &self.wanted.rules {
-            sentences.push(host.verdict.outlook(rules, now));
+            sentences.push(host.history.outlook(rules, now));
         }
         sentences
     }

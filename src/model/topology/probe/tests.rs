@@ -74,87 +74,52 @@ fn a_key_that_no_kind_or_another_kind_has_is_named() {
     }
 }
 
-#[test]
-fn what_is_missing_or_out_of_bounds_is_said() {
-    for (table, message) in [
-        (json!({}), "missing field `kind`"),
-        (json!({"kind": "icmp"}), "unknown variant `icmp`"),
-        (
-            json!({"kind": "exec"}),
-            "a probe of kind exec needs a `program`",
-        ),
-        (
-            json!({"kind": "tcp", "fall": 0}),
-            "0 is not between 1 and 100",
-        ),
-        (
-            json!({"kind": "tcp", "rise": 101}),
-            "101 is not between 1 and 100",
-        ),
-        (
-            json!({"kind": "tcp", "port": 0}),
-            "0 is not between 1 and 65535",
-        ),
-        (
-            json!({"kind": "tls", "min_days": 5000}),
-            "5000 is not between 0 and 3650",
-        ),
-        (
-            json!({"kind": "tls", "server_name": "a b"}),
-            "a server's name is a DNS name",
-        ),
-        (
-            json!({"kind": "http", "path": "ready"}),
-            "a path begins with `/`",
-        ),
-        (
-            json!({"kind": "http", "path": "/a b"}),
-            "a path begins with `/`",
-        ),
-        (
-            json!({"kind": "http", "path": "/\r\nX: y"}),
-            "a path begins with `/`",
-        ),
-        (
-            json!({"kind": "http", "host": "a\r\nX: y"}),
-            "a host has only visible",
-        ),
-        (
-            json!({"kind": "http", "method": "POST"}),
-            "unknown variant `POST`",
-        ),
-        (
-            json!({"kind": "http", "status": []}),
-            "`status` needs a code",
-        ),
-        (
-            json!({"kind": "http", "status": ["600"]}),
-            "\"600\" is not a status code",
-        ),
-        (
-            json!({"kind": "http", "status": ["300-200"]}),
-            "\"300-200\" is not a status code",
-        ),
-        (
-            json!({"kind": "http", "status": ["+20"]}),
-            "\"+20\" is not a status code",
-        ),
-        (
-            json!({"kind": "http", "method": "HEAD", "body": "x"}),
-            "the answer to HEAD has no body",
-        ),
-        (
-            json!({"kind": "http", "body": ""}),
-            "this has 0 bytes, not 1 to 1024",
-        ),
-        (
-            json!({"kind": "agent", "send": "x".repeat(1025)}),
-            "this has 1025 bytes",
-        ),
-    ] {
-        let error = read(table.clone()).unwrap_err();
+/// Reads each table, and expects the message that its line ends with.
+#[track_caller]
+fn refused(cases: &str) {
+    for case in cases.trim().lines() {
+        let (table, message) = case.trim().split_once(" => ").unwrap();
+        let error = read(table.parse().unwrap()).unwrap_err();
         assert!(error.starts_with(message), "{table}: {error}");
     }
+}
+
+#[test]
+fn what_is_missing_is_said() {
+    refused(
+        r#"
+        {} => missing field `kind`
+        {"kind": "icmp"} => unknown variant `icmp`
+        {"kind": "exec"} => a probe of kind exec needs a `program`
+        {"kind": "http", "status": []} => `status` needs a code
+        "#,
+    );
+}
+
+#[test]
+fn what_is_out_of_bounds_is_said() {
+    refused(
+        r#"
+        {"kind": "tcp", "fall": 0} => 0 is not between 1 and 100
+        {"kind": "tcp", "rise": 101} => 101 is not between 1 and 100
+        {"kind": "tcp", "port": 0} => 0 is not between 1 and 65535
+        {"kind": "tls", "min_days": 5000} => 5000 is not between 0 and 3650
+        {"kind": "tls", "server_name": "a b"} => a server's name is a DNS name
+        {"kind": "http", "path": "ready"} => a path begins with `/`
+        {"kind": "http", "path": "/a b"} => a path begins with `/`
+        {"kind": "http", "path": "/\r\nX: y"} => a path begins with `/`
+        {"kind": "http", "host": "a\r\nX: y"} => a host has only visible
+        {"kind": "http", "method": "POST"} => unknown variant `POST`
+        {"kind": "http", "status": ["600"]} => "600" is not a status code
+        {"kind": "http", "status": ["300-200"]} => "300-200" is not a status code
+        {"kind": "http", "status": ["+20"]} => "+20" is not a status code
+        {"kind": "http", "method": "HEAD", "body": "x"} => the answer to HEAD has no body
+        {"kind": "http", "body": ""} => this has 0 bytes, not 1 to 1024
+        "#,
+    );
+    let send = "x".repeat(1025);
+    let error = read(json!({"kind": "agent", "send": send})).unwrap_err();
+    assert!(error.starts_with("this has 1025 bytes"), "{error}");
 }
 
 #[test]

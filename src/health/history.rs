@@ -80,7 +80,7 @@ pub struct Seen {
 
 /// The probes of one host.
 #[derive(Clone, Debug, Default)]
-pub struct Verdict {
+pub struct History {
     said: Said,
     since: u64,
     /// Results in a row that contradict what is said.
@@ -91,8 +91,8 @@ pub struct Verdict {
     falls: VecDeque<u64>,
 }
 
-impl Verdict {
-    /// A verdict taken over from before, since `since`.
+impl History {
+    /// A history of which only this is known: `said`, since `since`.
     pub fn remembered(said: Said, since: u64) -> Self {
         Self {
             said,
@@ -212,69 +212,69 @@ mod tests {
         rise: 2,
     };
 
-    fn feed(verdict: &mut Verdict, at: u64, results: &str) -> Vec<Option<Said>> {
+    fn feed(history: &mut History, at: u64, results: &str) -> Vec<Option<Said>> {
         let results = results.bytes().enumerate().map(|(index, byte)| Seen {
             at: at + index as u64,
             passed: byte == b'+',
             what: String::new(),
         });
-        results.map(|seen| verdict.observe(&RULES, seen)).collect()
+        results.map(|seen| history.observe(&RULES, seen)).collect()
     }
 
     #[test]
     fn the_first_pass_brings_a_host_up() {
-        let mut verdict = Verdict::default();
-        assert_eq!(feed(&mut verdict, 0, "+"), [Some(Said::Up)]);
+        let mut history = History::default();
+        assert_eq!(feed(&mut history, 0, "+"), [Some(Said::Up)]);
     }
 
     #[test]
     fn a_pass_after_failures_brings_up_a_host_of_which_nothing_was_known() {
-        let mut verdict = Verdict::default();
-        assert_eq!(feed(&mut verdict, 0, "--+"), [None, None, Some(Said::Up)]);
+        let mut history = History::default();
+        assert_eq!(feed(&mut history, 0, "--+"), [None, None, Some(Said::Up)]);
     }
 
     #[test]
     fn results_that_are_not_in_a_row_change_nothing() {
-        let mut verdict = Verdict::remembered(Said::Up, 0);
-        assert_eq!(feed(&mut verdict, 0, "--+--+--"), [None; 8]);
-        assert_eq!(feed(&mut verdict, 9, "-"), [Some(Said::Down)]);
-        assert_eq!(feed(&mut verdict, 10, "+-+-+-"), [None; 6]);
-        assert_eq!(feed(&mut verdict, 20, "++"), [None, Some(Said::Up)]);
-        assert_eq!(verdict.since(), 21);
+        let mut history = History::remembered(Said::Up, 0);
+        assert_eq!(feed(&mut history, 0, "--+--+--"), [None; 8]);
+        assert_eq!(feed(&mut history, 9, "-"), [Some(Said::Down)]);
+        assert_eq!(feed(&mut history, 10, "+-+-+-"), [None; 6]);
+        assert_eq!(feed(&mut history, 20, "++"), [None, Some(Said::Up)]);
+        assert_eq!(history.since(), 21);
     }
 
     #[test]
     fn probes_come_faster_while_in_doubt() {
-        let mut verdict = Verdict::default();
-        assert_eq!(verdict.pause(&RULES), 500);
-        feed(&mut verdict, 0, "+");
-        assert_eq!(verdict.pause(&RULES), 2000);
-        feed(&mut verdict, 1, "-");
-        assert_eq!(verdict.pause(&RULES), 500);
-        feed(&mut verdict, 2, "--");
-        assert_eq!(verdict.pause(&RULES), 2000);
+        let mut history = History::default();
+        assert_eq!(history.pause(&RULES), 500);
+        feed(&mut history, 0, "+");
+        assert_eq!(history.pause(&RULES), 2000);
+        feed(&mut history, 1, "-");
+        assert_eq!(history.pause(&RULES), 500);
+        feed(&mut history, 2, "--");
+        assert_eq!(history.pause(&RULES), 2000);
     }
 
     #[test]
     fn a_host_that_keeps_falling_has_to_pass_more_probes() {
-        let mut verdict = Verdict::remembered(Said::Up, 0);
+        let mut history = History::remembered(Said::Up, 0);
         for passes in [2, 2, 4, 8, 16, 16] {
-            feed(&mut verdict, 0, "---");
-            let before = feed(&mut verdict, 0, &"+".repeat(passes - 1));
+            feed(&mut history, 0, "---");
+            let before = feed(&mut history, 0, &"+".repeat(passes - 1));
             assert!(before.iter().all(Option::is_none), "{passes}: {before:?}");
-            assert_eq!(feed(&mut verdict, 0, "+"), [Some(Said::Up)], "{passes}");
+            assert_eq!(feed(&mut history, 0, "+"), [Some(Said::Up)], "{passes}");
         }
-        feed(&mut verdict, 0, "---");
-        assert!(verdict.outlook(&RULES, 1).contains("16 passed"));
+        feed(&mut history, 0, "---");
+        assert!(history.outlook(&RULES, 1).contains("16 passed"));
         let later = FLAPPING + 10;
-        assert_eq!(feed(&mut verdict, later, "++"), [None, Some(Said::Up)]);
+        assert_eq!(feed(&mut history, later, "++"), [None, Some(Said::Up)]);
     }
 
     #[test]
     fn only_the_last_results_are_remembered() {
-        let mut verdict = Verdict::default();
-        feed(&mut verdict, 0, &"-".repeat(1000));
-        assert_eq!(verdict.results().count(), REMEMBERED);
+        let mut history = History::default();
+        feed(&mut history, 0, &"-".repeat(1000));
+        assert_eq!(history.results().count(), REMEMBERED);
     }
 
     proptest! {
@@ -285,19 +285,19 @@ mod tests {
             rise in 1..6_u32,
         ) {
             let rules = Rules { fall, rise, ..RULES };
-            let mut verdict = Verdict::default();
+            let mut history = History::default();
             let mut row = (true, 0);
             for (at, passed) in results.into_iter().enumerate() {
                 row = if row.0 == passed { (passed, row.1 + 1) } else { (passed, 1) };
-                let before = verdict.said();
+                let before = history.said();
                 let seen = Seen { at: at as u64, passed, what: String::new() };
-                let flipped = verdict.observe(&rules, seen);
+                let flipped = history.observe(&rules, seen);
                 match flipped {
                     Some(Said::Down) => prop_assert!(!passed && row.1 >= fall),
                     Some(Said::Up) if before == Said::Unknown => prop_assert!(passed),
                     Some(Said::Up) => prop_assert!(passed && row.1 >= rise),
                     Some(Said::Unknown) => prop_assert!(false, "nothing is forgotten"),
-                    None => prop_assert_eq!(verdict.said(), before),
+                    None => prop_assert_eq!(history.said(), before),
                 }
             }
         }
