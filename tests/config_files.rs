@@ -52,7 +52,7 @@ fn what_is_right_reads_and_renders_and_reads_the_same() {
 #[test]
 fn what_is_wrong_is_told_in_full() {
     let files = files("tests/data/invalid");
-    assert_eq!(files.len(), 40);
+    assert_eq!(files.len(), 41);
     let update = std::env::var_os("UPDATE_EXPECTED").is_some();
     let mut wrong = Vec::new();
     for path in files {
@@ -198,7 +198,7 @@ fn full_config() -> toml::Table {
             load_factor: Some(2.0),
         },
         sticky: Some(Sticky::default()),
-        probe: None,
+        probe: Some(full_probe()),
         outlier: Some(Outlier::default()),
         slow_start: Some(SlowStart {
             window: "9s".parse().unwrap(),
@@ -236,6 +236,16 @@ fn full_config() -> toml::Table {
     full
 }
 
+/// Of the kinds, that with the most keys.
+fn full_probe() -> pointsman::model::topology::Probe {
+    let text = r#"kind = "http"
+        fast_interval = "1s"
+        port = 80
+        host = "a"
+        body = "b""#;
+    toml::from_str(text).unwrap()
+}
+
 #[test]
 fn the_explained_configuration_sets_every_key() {
     let (mut known, mut explained) = (BTreeSet::new(), BTreeSet::new());
@@ -243,7 +253,7 @@ fn the_explained_configuration_sets_every_key() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/pointsman.toml");
     let text = fs::read_to_string(path).unwrap();
     keys(&text.parse::<toml::Table>().unwrap().into(), &mut explained);
-    assert_eq!(known.len(), 63);
+    assert_eq!(known.len(), 75);
     assert!(text.contains("\n# services_file = "));
     assert_eq!(explained, known);
 }

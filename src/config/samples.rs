@@ -2,6 +2,7 @@
 //! It must not make one that the model's check refuses.
 
 use proptest::{option, prelude::*};
+use serde_json::json;
 
 use crate::model::{
     address::Address,
@@ -9,8 +10,8 @@ use crate::model::{
     name::Name,
     period::Period,
     topology::{
-        Admin, Backup, Count, Group, Host, Limits, Outlier, Rebalance, Retries, Scheduler, Service,
-        Share, SlowStart, Sticky, Timeouts, Topology, Weight, WhenAllDown,
+        Admin, Backup, Count, Group, Host, Limits, Outlier, Probe, Rebalance, Retries, Scheduler,
+        Service, Share, SlowStart, Sticky, Timeouts, Topology, Weight, WhenAllDown,
     },
 };
 
@@ -75,12 +76,19 @@ fn group(name: Name) -> impl Strategy<Value = Group> {
         Sticky { ttl, entries }
     });
     let hosts = names(0, 4).prop_flat_map(|names| names.into_iter().map(host).collect::<Vec<_>>());
-    (scheduler(), option::of(sticky), health(), hosts).prop_map(
-        move |(scheduler, sticky, (outlier, slow_start, panic), hosts)| Group {
+    let keys = (
+        scheduler(),
+        option::of(sticky),
+        option::of(probe()),
+        health(),
+        hosts,
+    );
+    keys.prop_map(
+        move |(scheduler, sticky, probe, (outlier, slow_start, panic), hosts)| Group {
             name: name.clone(),
             scheduler,
             sticky,
-            probe: None,
+            probe,
             outlier,
             slow_start,
             panic,
@@ -110,7 +118,11 @@ fn health() -> impl Strategy<Value = Health> {
     let exponent = prop_oneof![Just(1.0), 0.1..=10.0];
     let slow_start = (positive(), exponent);
     let slow_start = slow_start.prop_map(|(window, exponent)| SlowStart { window, exponent });
-    (option::of(outlier), option::of(slow_start), option::of(share()))
+    (
+        option::of(outlier),
+        option::of(slow_start),
+        option::of(share()),
+    )
 }
 
 fn rebalance() -> impl Strategy<Value = Rebalance> {
@@ -118,6 +130,29 @@ fn rebalance() -> impl Strategy<Value = Rebalance> {
         rate,
         idle,
         min_age,
+    })
+}
+
+fn probe() -> impl Strategy<Value = Probe> {
+    let own_keys = proptest::sample::select(vec![
+        json!({"kind": "tcp"}),
+        json!({"kind": "tls", "server_name": "a.example", "ca": "inside", "warn_days": 30}),
+        json!({"kind": "http", "path": "/#1", "status": ["200", "300-399"], "body": "\"ok\""}),
+        json!({"kind": "http", "tls": true, "method": "HEAD", "host": "a.example"}),
+        json!({"kind": "exec", "program": "check_db"}),
+        json!({"kind": "agent", "port": 9707, "send": "web"}),
+    ]);
+    let times = (100..3_600_000_u64, option::of(1..=100_u8), 1..=100_u8);
+    (own_keys, times).prop_map(|(mut keys, (interval, rise, fall))| {
+        let interval = Period::from_millis(interval);
+        keys["interval"] = json!(interval);
+        keys["timeout"] = json!(interval);
+        keys["fall"] = json!(fall);
+        if let Some(rise) = rise {
+            keys["rise"] = json!(rise);
+            keys["fast_interval"] = json!(interval);
+        }
+        serde_json::from_value(keys).unwrap()
     })
 }
 
@@ -142,24 +177,26 @@ fn service(name: Name, listen: Vec<Address>) -> impl Strategy<Value = Service> {
         option::of(rebalance()),
     )
         .prop_map(
-            move |(timeouts, sessions, retries, groups, [active, default_timeouts], rebalance)| Service {
-                name: name.clone(),
-                listen: listen.clone(),
-                active: active.then(|| groups[groups.len() - 1].name.clone()),
-                timeouts: if default_timeouts {
-                    Timeouts::default()
-                } else {
-                    timeouts
-                },
-                limits: Limits { sessions },
-                retries: Retries::try_from(retries).unwrap(),
-                backup: (!active && groups.len() > 1).then(|| Backup {
-                    group: groups[1].name.clone(),
-                    min_up: Count::default(),
-                    hold: timeouts.idle,
-                }),
-                rebalance,
-                groups,
+            move |(timeouts, sessions, retries, groups, [active, default_timeouts], rebalance)| {
+                Service {
+                    name: name.clone(),
+                    listen: listen.clone(),
+                    active: active.then(|| groups[groups.len() - 1].name.clone()),
+                    timeouts: if default_timeouts {
+                        Timeouts::default()
+                    } else {
+                        timeouts
+                    },
+                    limits: Limits { sessions },
+                    retries: Retries::try_from(retries).unwrap(),
+                    backup: (!active && groups.len() > 1).then(|| Backup {
+                        group: groups[1].name.clone(),
+                        min_up: Count::default(),
+                        hold: timeouts.idle,
+                    }),
+                    rebalance,
+                    groups,
+                }
             },
         )
 }

@@ -170,6 +170,11 @@ impl Balancer {
         self.runtime().serving(service)
     }
 
+    /// Whether new sessions may go to a host now, as far as it is not full.
+    pub(super) fn takes_sessions(&self, host: &HostPath) -> bool {
+        self.runtime().takes_sessions(host)
+    }
+
     /// What is to be kept of the services' health over a restart.
     pub(super) fn health(&self) -> HashMap<Name, Kept> {
         self.runtime().health()

@@ -170,7 +170,10 @@ pub(super) fn view(
         .unwrap_or_default();
     let scheduler = scheduler::build(kind, sticky, &hosts, &memory);
     let limits = Limits {
-        sessions: wanted.limits.sessions.map_or(around.room, |count| count.get()),
+        sessions: wanted
+            .limits
+            .sessions
+            .map_or(around.room, |count| count.get()),
     };
     let topology::Timeouts {
         connect,

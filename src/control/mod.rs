@@ -6,6 +6,7 @@ pub mod balancer;
 mod beginning;
 pub mod cloud_event;
 pub mod controller;
+mod explain;
 pub(crate) mod fault;
 mod file_write;
 mod flips;

@@ -273,20 +273,26 @@ impl Runtime {
         let wanted = self
             .topology
             .service(service)
-            .and_then(|service| service.active_group());
+            .and_then(|service| running.serving(service));
         let kind = wanted.map_or("", |group| group.scheduler.kind());
         live::explain_client(&running.service.view(), kind, client, now)
     }
 
     /// How everything is.
     pub fn status(&self) -> NodeStatus {
+        let now = self.now();
         let services = self.topology.services.iter().filter_map(|service| {
             let running = self.services.get(&service.name)?;
-            let host = |group: &Name, host: &Name| running.groups.get(group)?.host(host);
+            let host = |group: &Name, host: &Name| {
+                let group = running.groups.get(group)?;
+                Some((group.host(host)?, group.health.report(host, now)))
+            };
+            let serving = running.serving(service).map(|group| &group.name);
             Some(service_status(
                 service,
                 self.bound(service),
                 &running.service,
+                serving,
                 host,
             ))
         });

@@ -5,7 +5,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use serde_json::{Value, json};
 
-use super::live::{self, Group};
+use super::{
+    live::{self, Group},
+    status_json,
+};
 use crate::{
     balance::{Service, View},
     health::{
@@ -65,16 +68,22 @@ impl Running {
         let active = wanted.active_group().map(|group| group.name.clone());
         let (service, mut known, failover, exhausted) = match old {
             // Which group serves is decided anew where another one was made the active one.
-            Some(old) if old.active != active => {
-                (Some(old.service), old.groups, Failover::default(), old.exhausted)
-            }
+            Some(old) if old.active != active => (
+                Some(old.service),
+                old.groups,
+                Failover::default(),
+                old.exhausted,
+            ),
             Some(old) => (Some(old.service), old.groups, old.failover, old.exhausted),
             None => {
                 let over = kept.is_some_and(|kept| kept.over);
                 (None, HashMap::new(), Failover::remembered(over), false)
             }
         };
-        let failover = wanted.backup.as_ref().map_or_else(Failover::default, |_| failover);
+        let failover = wanted
+            .backup
+            .as_ref()
+            .map_or_else(Failover::default, |_| failover);
         let nothing = Remembered::default();
         let groups = wanted.groups.iter().map(|group| {
             let path = GroupPath {
@@ -112,11 +121,7 @@ impl Running {
 
     /// Does what is due: counts failed sessions, ends ejections, fails over or back. What follows
     /// for new sessions is in effect when this returns; it returns what happened.
-    pub(super) fn tick(
-        &mut self,
-        wanted: &topology::Service,
-        around: Surroundings,
-    ) -> Vec<Event> {
+    pub(super) fn tick(&mut self, wanted: &topology::Service, around: Surroundings) -> Vec<Event> {
         let mut changed = false;
         let mut events = Vec::new();
         for (name, group) in &mut self.groups {
@@ -127,7 +132,8 @@ impl Running {
                 group: name.clone(),
             };
             let news = group.health.take_news();
-            events.extend(news.into_iter().map(|news| event(&path, group, news)));
+            let told = |news| event(&path, group, news, around.now);
+            events.extend(news.into_iter().map(told));
         }
         if let Some(turned) = self.fail_over(wanted, around.now) {
             changed = true;
@@ -232,7 +238,7 @@ fn view(
 }
 
 /// What is told of something that happened in the group at `path`.
-fn event(path: &GroupPath, group: &Group, news: News) -> Event {
+fn event(path: &GroupPath, group: &Group, news: News, now: u64) -> Event {
     let service = &path.service;
     match news {
         News::Host {
@@ -243,6 +249,7 @@ fn event(path: &GroupPath, group: &Group, news: News) -> Event {
         } => {
             let live = group.host(&host);
             let (kind, by) = (kind(what), word(by));
+            let report = group.health.report(&host, now);
             let path = path.host(&host);
             tracing::warn!(host = %path, by, reason, "{kind}");
             let data = json!({
@@ -251,6 +258,8 @@ fn event(path: &GroupPath, group: &Group, news: News) -> Event {
                 "active_sessions": live.map_or(0, |host| host.active()),
                 "hosts_up": group.health.usable(),
                 "hosts": group.health.in_use(),
+                "results": status_json::results(&report.results),
+                "outlook": report.outlook,
             });
             Event::new(kind, path, data)
         }

@@ -6,10 +6,10 @@ use std::{collections::HashMap, net::SocketAddr};
 use super::{
     Advice, Mode, Outcome, Verdict,
     brake::{Brake, Fallen, Pull},
+    history::{History, Rules, Said, Seen},
     memory::Remembered,
     outlier::{self, Outlier},
     release::Release,
-    history::{History, Rules, Said, Seen},
 };
 use crate::model::{
     name::Name,
@@ -269,9 +269,8 @@ impl Group {
     /// that new sessions have to know.
     pub fn tick(&mut self, now: u64) -> bool {
         if self.wanted.rules.is_none() {
-            let over = |(name, host): (&Name, &Host)| {
-                host.outlier.is_over(now).then(|| name.clone())
-            };
+            let over =
+                |(name, host): (&Name, &Host)| host.outlier.is_over(now).then(|| name.clone());
             let over: Vec<Name> = self.hosts.iter().filter_map(over).collect();
             for name in over {
                 let reason = "its time was over".to_owned();

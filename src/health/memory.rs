@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     group::{Group, Host, asks_the_same},
-    outlier::{Ejection, Outlier},
     history::{History, Said},
+    outlier::{Ejection, Outlier},
 };
 use crate::model::{
     name::Name,

@@ -120,3 +120,6 @@ pub fn build(wanted: &topology::Probe, means: &Means) -> Result<Prober, BuildErr
 fn millis(period: crate::model::period::Period) -> u64 {
     u64::try_from(period.duration().as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,7 +74,10 @@ impl Outlier {
 
     /// Failures within the window.
     pub fn lately(&self) -> u64 {
-        self.failures.iter().map(|(_, count)| u64::from(*count)).sum()
+        self.failures
+            .iter()
+            .map(|(_, count)| u64::from(*count))
+            .sum()
     }
 
     /// Takes the host out: longer each time, unless the last time was long ago.

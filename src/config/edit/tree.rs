@@ -7,9 +7,7 @@ use serde::Serialize;
 use toml_edit::{Array, InlineTable, Value, ser::ValueSerializer};
 
 use super::Blocked;
-use crate::model::topology::{
-    Admin, Retries, Scheduler, Timeouts, Topology, Weight, WhenAllDown,
-};
+use crate::model::topology::{Admin, Retries, Scheduler, Timeouts, Topology, Weight, WhenAllDown};
 
 /// What a table is, which decides what its keys are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

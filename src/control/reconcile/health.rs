@@ -31,7 +31,7 @@ pub(super) fn base() -> u64 {
 
 impl Runtime {
     /// Milliseconds since 1970, on a clock that never goes back.
-    fn now(&self) -> u64 {
+    pub(super) fn now(&self) -> u64 {
         let lane = self.lanes.first();
         self.base + lane.map_or(0, |lane| lane.millis(Instant::now()))
     }
@@ -147,6 +147,15 @@ impl Runtime {
         let running = self.services.get(service)?;
         let group = running.serving(self.topology.service(service)?);
         group.map(|group| group.name.clone())
+    }
+
+    /// Whether a host is among those that new sessions may go to.
+    pub(in crate::control) fn takes_sessions(&self, path: &HostPath) -> bool {
+        let Some(running) = self.services.get(&path.service) else {
+            return false;
+        };
+        let view = running.service.view();
+        view.hosts().iter().any(|host| host.host.path() == path)
     }
 
     /// What is to be kept of the health of each service over a restart.

@@ -186,10 +186,7 @@ impl<'de> de::Visitor<'de> for SlowStartVisitor {
     }
 
     fn visit_str<E: de::Error>(self, window: &str) -> Result<SlowStartText, E> {
-        window
-            .parse()
-            .map(SlowStartText::Window)
-            .map_err(E::custom)
+        window.parse().map(SlowStartText::Window).map_err(E::custom)
     }
 
     fn visit_map<A: de::MapAccess<'de>>(self, table: A) -> Result<SlowStartText, A::Error> {
@@ -207,7 +204,9 @@ impl TryFrom<SlowStartText> for SlowStart {
             SlowStartText::Table(table) => (table.window, table.exponent),
         };
         if !(0.1..=10.0).contains(&exponent) {
-            return Err(format!("an exponent of {exponent} is not between 0.1 and 10.0"));
+            return Err(format!(
+                "an exponent of {exponent} is not between 0.1 and 10.0"
+            ));
         }
         Ok(Self { window, exponent })
     }
