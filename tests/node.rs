@@ -9,6 +9,8 @@ mod support;
 mod changes;
 #[path = "node/file.rs"]
 mod file;
+#[path = "node/health.rs"]
+mod health;
 #[path = "support/node.rs"]
 mod node;
 #[path = "node/people.rs"]

@@ -21,6 +21,7 @@ mod query;
 pub mod reconcile;
 pub mod record;
 mod running;
+mod spread;
 mod stand_in;
 pub mod status;
 mod status_json;

@@ -7,14 +7,15 @@ use serde_json::{Value, json};
 
 use super::{
     live::{self, Group},
+    spread::{Spread, has_grown},
     status_json,
 };
 use crate::{
     balance::{Service, View},
     health::{
         failover::{Failover, Turn},
-        group::{Flip, News, Signal},
         memory::{BELIEVED, Remembered},
+        news::{Flip, News, Signal},
     },
     model::{
         event::Event,
@@ -32,6 +33,7 @@ pub(super) struct Running {
     active: Option<Name>,
     failover: Failover,
     exhausted: bool,
+    spread: Spread,
 }
 
 /// What is kept of a service's health over a restart.
@@ -66,24 +68,24 @@ impl Running {
     ) -> Self {
         let kept = Some(kept).filter(|kept| around.now.saturating_sub(kept.time) < BELIEVED);
         let active = wanted.active_group().map(|group| group.name.clone());
-        let (service, mut known, failover, exhausted) = match old {
+        let (service, mut known, failover) = match old {
             // Which group serves is decided anew where another one was made the active one.
-            Some(old) if old.active != active => (
-                Some(old.service),
-                old.groups,
-                Failover::default(),
-                old.exhausted,
-            ),
-            Some(old) => (Some(old.service), old.groups, old.failover, old.exhausted),
+            Some(old) => {
+                let failover = Some(old.failover).filter(|_| old.active == active);
+                (
+                    Some((old.service, old.exhausted, old.spread)),
+                    old.groups,
+                    failover,
+                )
+            }
             None => {
                 let over = kept.is_some_and(|kept| kept.over);
-                (None, HashMap::new(), Failover::remembered(over), false)
+                (None, HashMap::new(), Some(Failover::remembered(over)))
             }
         };
-        let failover = wanted
-            .backup
-            .as_ref()
-            .map_or_else(Failover::default, |_| failover);
+        let failover = failover
+            .filter(|_| wanted.backup.is_some())
+            .unwrap_or_default();
         let nothing = Remembered::default();
         let groups = wanted.groups.iter().map(|group| {
             let path = GroupPath {
@@ -97,26 +99,32 @@ impl Running {
         });
         let groups: HashMap<Name, Group> = groups.collect();
         let view = view(wanted, &groups, &failover, around);
-        let exhausted = exhausted || service.is_none() && view.hosts().is_empty();
-        let service = match service {
-            Some(service) => {
-                service.show(view);
-                service
-            }
-            None => Arc::new(Service::new(wanted.name.clone(), view)),
+        let Some((service, exhausted, spread)) = service else {
+            return Self {
+                exhausted: view.hosts().is_empty(),
+                service: Arc::new(Service::new(wanted.name.clone(), view)),
+                groups,
+                active,
+                failover,
+                spread: Spread::default(),
+            };
         };
-        Self {
+        let mut running = Self {
             service,
             groups,
             active,
             failover,
             exhausted,
-        }
+            spread,
+        };
+        running.swap(view, wanted, around);
+        running
     }
 
     /// Whether its health has to be looked at from time to time.
     pub(super) fn is_watched(&self) -> bool {
-        self.groups.values().any(|group| group.health.is_watched())
+        let watched = |group: &Group| group.health.is_watched();
+        self.spread.is_going_on() || self.groups.values().any(watched)
     }
 
     /// Does what is due: counts failed sessions, ends ejections, fails over or back. What follows
@@ -149,7 +157,30 @@ impl Running {
     /// Shows new sessions what holds now.
     fn show(&mut self, wanted: &topology::Service, around: Surroundings) {
         let view = view(wanted, &self.groups, &self.failover, around);
+        self.swap(view, wanted, around);
+    }
+
+    fn swap(&mut self, view: View, wanted: &topology::Service, around: Surroundings) {
+        if wanted.rebalance.is_some() && has_grown(&self.service.view(), &view) {
+            // A host that comes back slowly is not to be sent everything at once by this.
+            let serving = serving(wanted, &self.failover);
+            let slow = serving.and_then(|group| group.slow_start);
+            let slow = slow.map_or(0, |slow| slow.window.duration().as_millis() as u64);
+            self.spread.begin(around.now + slow);
+        }
         self.service.show(view);
+    }
+
+    /// Asks sessions to end, where hosts have to be evened out. Returns whether they have to be
+    /// rung for.
+    pub(super) fn spread(&mut self, wanted: &topology::Service, around: Surroundings) -> bool {
+        match &wanted.rebalance {
+            Some(rules) => self.spread.tick(rules, &self.service.view(), around),
+            None => {
+                self.spread.stop();
+                false
+            }
+        }
     }
 
     fn fail_over(&mut self, wanted: &topology::Service, now: u64) -> Option<Event> {

@@ -4,12 +4,14 @@
 use std::{collections::HashMap, net::SocketAddr};
 
 use super::{
-    Advice, Mode, Outcome, Verdict,
+    Mode, Outcome, Verdict,
     brake::{Brake, Fallen, Pull},
     history::{History, Rules, Said, Seen},
     memory::Remembered,
+    news::{Flip, News, Signal},
     outlier::{self, Outlier},
     release::Release,
+    wishes::Wishes,
 };
 use crate::model::{
     name::Name,
@@ -65,83 +67,6 @@ pub(super) enum Fall {
     Confirmed,
 }
 
-/// What a host has said of itself so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wishes {
-    /// Its weight, in percent of what is configured.
-    pub percent: u16,
-    /// Whether it wants new sessions.
-    pub mode: Mode,
-    /// How many it takes at a time.
-    pub max_sessions: Option<u32>,
-}
-
-impl Default for Wishes {
-    fn default() -> Self {
-        Self {
-            percent: 100,
-            mode: Mode::Ready,
-            max_sessions: None,
-        }
-    }
-}
-
-impl Wishes {
-    /// Takes in what it says now.
-    fn heed(&mut self, advice: Advice) {
-        let Advice {
-            weight,
-            mode,
-            max_sessions,
-        } = advice;
-        self.percent = weight.unwrap_or(self.percent);
-        self.mode = mode.unwrap_or(self.mode);
-        self.max_sessions = max_sessions.or(self.max_sessions);
-    }
-}
-
-/// Something that happened to a group, for an event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
-    /// A host's health flipped.
-    Host {
-        /// Which one.
-        host: Name,
-        /// What it is now.
-        what: Flip,
-        /// Which signal said so.
-        by: Signal,
-        /// Why.
-        reason: String,
-    },
-    /// Too many hosts went down at once: how many, and all there are.
-    Panic(Fallen),
-    /// The probes are believed again.
-    PanicEnded(Fallen),
-}
-
-/// How a host's health flipped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flip {
-    /// The probes pass.
-    Up,
-    /// The probes fail.
-    Down,
-    /// Its sessions fail.
-    Ejected,
-    /// It may try again.
-    Readmitted,
-}
-
-/// Where a verdict comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
-    /// Its probes.
-    Probe,
-    /// Its sessions.
-    Outlier,
-}
-
 impl Group {
     /// Makes this the group as `wanted` has it. What is known of a host stays while its address
     /// does, and, where it comes from probes, what they ask. Of new hosts `known` may know more.
@@ -172,7 +97,8 @@ impl Group {
             panic: wanted.panic,
             slow_start: wanted.slow_start.is_some(),
         };
-        self.changed = true;
+        // Whoever changes what is wanted shows what follows as well.
+        self.changed = false;
     }
 
     /// Whether anything is ever said of its hosts.
@@ -385,12 +311,11 @@ impl Group {
             None => {}
         }
         for host in self.hosts.values_mut() {
+            let doubtful = self.brake.is_on() && host.is_down() && lately(host);
             let fall = match host.fall {
-                Fall::Probed if self.brake.is_on() && host.is_down() && lately(host) => {
-                    Fall::Doubted
-                }
+                Fall::Probed if doubtful => Fall::Doubted,
                 Fall::Doubted if !self.brake.is_on() => Fall::Probed,
-                fall => fall,
+                Fall::Probed | Fall::Doubted | Fall::Confirmed => host.fall,
             };
             self.changed |= fall != host.fall;
             host.fall = fall;

@@ -18,11 +18,13 @@ pub mod group;
 pub mod history;
 mod means;
 pub mod memory;
+pub mod news;
 mod outcome;
 pub mod outlier;
 pub mod release;
 pub mod report;
 mod tcp;
+pub mod wishes;
 
 pub use means::{Means, Program};
 pub use outcome::{Advice, Mode, Outcome, Verdict};

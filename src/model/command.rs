@@ -86,7 +86,7 @@ pub enum Command {
     #[serde(skip)]
     AddGroup {
         group: GroupPath,
-        object: Group,
+        object: Box<Group>,
     },
     RemoveGroup {
         group: GroupPath,
@@ -194,7 +194,7 @@ impl Command {
             },
             "add-group" => {
                 let group: GroupPath = argument(&mut object, "group")?;
-                let object = named(object, &group.group)?;
+                let object = Box::new(named(object, &group.group)?);
                 Self::AddGroup { group, object }
             }
             "set-group" => Self::SetGroup {
@@ -233,7 +233,7 @@ impl Command {
                 flat("set-host", "host", host.to_string(), changes.clone())
             }
             Self::AddGroup { group, object } => {
-                flat("add-group", "group", group.to_string(), nameless(object))
+                flat("add-group", "group", group.to_string(), nameless(&**object))
             }
             Self::SetGroup { group, changes } => {
                 flat("set-group", "group", group.to_string(), changes.clone())

@@ -112,10 +112,15 @@ impl Runtime {
     /// [`Self::take_events`] gives.
     pub(in crate::control) fn tick(&mut self) -> bool {
         let around = self.around();
+        let mut rings = false;
         for service in &self.topology.services {
             if let Some(running) = self.services.get_mut(&service.name) {
                 self.happened.extend(running.tick(service, around));
+                rings |= running.spread(service, around);
             }
+        }
+        if rings {
+            self.lanes.iter().for_each(|lane| lane.ring());
         }
         let surplus = self.happened.len().saturating_sub(WAITING);
         if surplus > 0 {
