@@ -20,6 +20,7 @@ pub mod record;
 mod stand_in;
 pub mod status;
 mod status_json;
+mod terms;
 
 pub use balancer::Balancer;
 pub use handle::Control;

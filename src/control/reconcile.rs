@@ -27,7 +27,7 @@ use crate::{
         address::Address,
         name::{GroupPath, HostPath, Name},
         state::Target,
-        topology::{self, Topology},
+        topology::{self, Tcp, Topology},
     },
     proxy::{
         lane::Lane,
@@ -113,10 +113,13 @@ impl Runtime {
                     source,
                 };
                 let listener = match self.listening.get(&key) {
-                    Some(listening) if listening.service == service.name => continue,
+                    Some(listening) if listening.service == service.name => {
+                        self.stays(service, address).map_err(refused)?;
+                        continue;
+                    }
                     Some(listening) => &listening.listener,
                     None => {
-                        let listener = self.bind(&key).map_err(refused)?;
+                        let listener = self.bind(&key, &service.tcp).map_err(refused)?;
                         bound.entry(key.clone()).or_insert(listener)
                     }
                 };
@@ -131,11 +134,22 @@ impl Runtime {
         })
     }
 
+    /// Whether a listener of `service` may stay as it is. Whether it takes IPv4 is settled when it
+    /// is bound, and it cannot be bound anew beside itself.
+    fn stays(&self, service: &topology::Service, address: Address) -> io::Result<()> {
+        let before = self.topology.service(&service.name);
+        let differs = before.is_some_and(|before| before.tcp.v6only != service.tcp.v6only);
+        if differs && address.socket().is_ipv6() {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        Ok(())
+    }
+
     /// Binds what nobody listens on; or takes up again what somebody did until a moment ago and is
     /// not done with yet, which could not be bound.
-    fn bind(&self, key: &Key) -> io::Result<Listener> {
+    fn bind(&self, key: &Key, tcp: &Tcp) -> io::Result<Listener> {
         let left = self.left.get(key).and_then(Left::upgrade);
-        left.map_or_else(|| Listener::bind(key.0.socket()), Ok)
+        left.map_or_else(|| Listener::bind(key.0.socket(), tcp), Ok)
     }
 
     /// Makes `prepared` what runs. Open sessions go on, whatever happened to their service,
@@ -173,6 +187,7 @@ impl Runtime {
             );
         }
         self.drop_unwanted(&next);
+        self.tune_listeners(&next);
         self.topology = next;
     }
 
@@ -194,7 +209,9 @@ impl Runtime {
                 )
             })
             .collect();
-        let view = live::view(wanted, &groups, self.room);
+        let before = old.as_ref().map(|old| old.service.view());
+        let before = before.as_ref().map(|view| &view.terms);
+        let view = live::view(wanted, &groups, self.room, before);
         let service = match old {
             Some(old) => {
                 old.service.show(view);
@@ -204,6 +221,23 @@ impl Runtime {
         };
         self.services
             .insert(wanted.name.clone(), Running { service, groups });
+    }
+
+    /// Has listeners that stay do as their service wants them to from now on.
+    fn tune_listeners(&self, next: &Topology) {
+        for listening in self.listening.values() {
+            let name = &listening.service;
+            let before = self.topology.service(name).map(|service| service.tcp);
+            let Some(wanted) = next.service(name).map(|service| service.tcp) else {
+                continue;
+            };
+            let address = listening.listener.address();
+            if before != Some(wanted)
+                && let Err(error) = listening.listener.tune(&wanted)
+            {
+                tracing::warn!(service = %name, %address, %error, "cannot set options of a listener");
+            }
+        }
     }
 
     fn drop_unwanted(&mut self, next: &Topology) {
