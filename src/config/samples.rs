@@ -3,6 +3,7 @@
 
 use edge::{edge, towards_hosts};
 use proptest::{option, prelude::*};
+use serde_json::json;
 
 use crate::model::{
     address::Address,
@@ -10,7 +11,7 @@ use crate::model::{
     name::Name,
     period::Period,
     topology::{
-        Admin, Count, Group, Host, Limits, Queue, Retries, Scheduler, Service, Sticky, Tcp,
+        Admin, Count, Group, Host, Limits, Probe, Queue, Retries, Scheduler, Service, Sticky, Tcp,
         Timeouts, Topology, Weight,
     },
 };
@@ -78,16 +79,41 @@ fn group(name: Name) -> impl Strategy<Value = Group> {
         Sticky { ttl, entries }
     });
     let hosts = names(0, 4).prop_flat_map(|names| names.into_iter().map(host).collect::<Vec<_>>());
-    (scheduler(), option::of(sticky), towards_hosts(), hosts).prop_map(
-        move |(scheduler, sticky, (send_proxy, source), hosts)| Group {
+    let checks = (option::of(probe()), towards_hosts());
+    (scheduler(), option::of(sticky), checks, hosts).prop_map(
+        move |(scheduler, sticky, (probe, (send_proxy, source)), hosts)| Group {
             name: name.clone(),
             scheduler,
             sticky,
+            probe,
             send_proxy,
             source,
             hosts,
         },
     )
+}
+
+fn probe() -> impl Strategy<Value = Probe> {
+    let own_keys = proptest::sample::select(vec![
+        json!({"kind": "tcp"}),
+        json!({"kind": "tls", "server_name": "a.example", "ca": "inside", "warn_days": 30}),
+        json!({"kind": "http", "path": "/#1", "status": ["200", "300-399"], "body": "\"ok\""}),
+        json!({"kind": "http", "tls": true, "method": "HEAD", "host": "a.example"}),
+        json!({"kind": "exec", "program": "check_db"}),
+        json!({"kind": "agent", "port": 9707, "send": "web"}),
+    ]);
+    let times = (100..3_600_000_u64, option::of(1..=100_u8), 1..=100_u8);
+    (own_keys, times).prop_map(|(mut keys, (interval, rise, fall))| {
+        let interval = Period::from_millis(interval);
+        keys["interval"] = json!(interval);
+        keys["timeout"] = json!(interval);
+        keys["fall"] = json!(fall);
+        if let Some(rise) = rise {
+            keys["rise"] = json!(rise);
+            keys["fast_interval"] = json!(interval);
+        }
+        serde_json::from_value(keys).unwrap()
+    })
 }
 
 fn service(name: Name, listen: Vec<Address>) -> impl Strategy<Value = Service> {

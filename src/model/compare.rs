@@ -222,6 +222,7 @@ fn bare_group(group: &Group) -> Group {
         name: group.name.clone(),
         scheduler: group.scheduler,
         sticky: group.sticky,
+        probe: group.probe.clone(),
         send_proxy: group.send_proxy,
         source: group.source,
         hosts: Vec::new(),
@@ -265,7 +266,7 @@ fn service_defaults() -> Value {
 }
 
 fn group_defaults() -> Value {
-    json!({"scheduler": "round-robin", "sticky": null, "send_proxy": null, "source": null})
+    json!({"scheduler": "round-robin", "sticky": null, "probe": null, "send_proxy": null, "source": null})
 }
 
 fn host_defaults() -> Value {

@@ -17,10 +17,12 @@ use super::{
 
 mod edge;
 mod number;
+pub mod probe;
 mod scheduler;
 
 pub use edge::{Limits, ProxyProtocol, Queue, Rate, SendProxy, Tcp};
-pub use number::{Count, Retries, Weight};
+pub use number::{Count, Days, Port, Retries, Times, Weight};
+pub use probe::{Probe, ProbeKind};
 pub use scheduler::Scheduler;
 
 /// All services, in the order in which they stand in the file.
@@ -107,6 +109,9 @@ pub struct Group {
     /// Remembers which client went to which host; absent: it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sticky: Option<Sticky>,
+    /// How the hosts are checked; absent: they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Probe>,
     /// The header that tells its hosts who the client is; absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub send_proxy: Option<SendProxy>,
@@ -212,6 +217,7 @@ impl Group {
             name,
             scheduler: Scheduler::default(),
             sticky: None,
+            probe: None,
             send_proxy: None,
             source: None,
             hosts,
