@@ -17,7 +17,7 @@ use super::{
     balancer::Balancer,
     fault,
     outcome::{Outcome, done, dry, entry, refused},
-    outside::{Access, File, PreparedFile},
+    outside::{Access, File, PreparedFile, PreparedSettings},
     reconcile::Prepared,
     record::{Entry, Record, RecordError, Recorded},
 };
@@ -58,8 +58,15 @@ pub(super) struct Asked {
     pub(super) reply: Option<oneshot::Sender<Answer>>,
 }
 
-/// What was done unseen: the sockets, and the new text of the file where there is one.
-type PreparedChange = (Prepared, Option<Box<dyn PreparedFile>>);
+/// What was done unseen, where something is to be done.
+#[derive(Debug, Default)]
+struct PreparedChange {
+    runtime: Option<Prepared>,
+    /// The new text of the file.
+    text: Option<Box<dyn PreparedFile>>,
+    /// Those that a reload takes in.
+    settings: Option<PreparedSettings>,
+}
 
 impl Pipeline {
     /// Carries out changes that wait together. Where the world refuses them together, each is
@@ -152,23 +159,21 @@ impl Pipeline {
 
     /// Does what the world can refuse, unseen. What nobody confirmed must not run on because
     /// somebody has edited the file: a timer leaves the file alone then, and goes on.
-    fn prepare(
-        &mut self,
-        next: &State,
-        by_timer: bool,
-    ) -> Result<Option<PreparedChange>, CommandError> {
+    fn prepare(&mut self, next: &State, by_timer: bool) -> Result<PreparedChange, CommandError> {
         self.left_alone = None;
+        let mut change = PreparedChange::default();
+        if let (Some(_), Some(file)) = (&self.reloaded, &mut self.file) {
+            change.settings = Some(file.prepare_settings()?);
+        }
         if next.topology == self.state.topology {
-            return Ok(None);
+            return Ok(change);
         }
         let failed = |error: super::reconcile::PrepareError| {
             CommandError::new(Code::Failed, error.to_string())
         };
-        let prepared = self
-            .balancer
-            .prepare(next.topology.clone())
-            .map_err(failed)?;
-        let written = match &mut self.file {
+        let runtime = self.balancer.prepare(next.topology.clone());
+        change.runtime = Some(runtime.map_err(failed)?);
+        change.text = match &mut self.file {
             // A reload takes in what the file says already.
             Some(file) if self.reloaded.is_none() => {
                 match file.prepare(&next.topology, next.revision) {
@@ -182,21 +187,26 @@ impl Pipeline {
             }
             Some(_) | None => None,
         };
-        Ok(Some((prepared, written)))
+        Ok(change)
     }
 
     fn record_and_commit(
         &mut self,
         next: State,
         mut outcomes: Vec<Outcome>,
-        prepared: Option<PreparedChange>,
+        prepared: PreparedChange,
     ) {
-        let written = prepared.as_ref().and_then(|(_, written)| written.as_ref());
-        let digest = written
-            .map(|written| written.digest())
-            .or_else(|| self.reloaded.clone());
-        if let (Some(digest), Some(last)) = (digest, outcomes.last_mut()) {
-            last.entry.file_digest = Some(digest);
+        let PreparedChange {
+            runtime,
+            text,
+            settings,
+        } = prepared;
+        let digest = text.as_ref().map(|text| text.digest());
+        if let Some(last) = outcomes.last_mut() {
+            last.entry.file_digest = digest.or_else(|| self.reloaded.clone());
+            if let Some(settings) = &settings {
+                last.tell(&settings.told);
+            }
         }
         let entries: Vec<Entry> = outcomes
             .iter()
@@ -208,17 +218,20 @@ impl Pipeline {
             Err(error) => return fail_all(outcomes, self.state.revision, &error),
         };
         fault::reached(fault::AFTER_RECORD);
-        if let Some((runtime, written)) = prepared {
+        if let Some(runtime) = runtime {
             self.balancer.commit(runtime);
             fault::reached(fault::AFTER_COMMIT);
-            self.unwritten = written;
+            self.unwritten = text;
             self.write_file();
             if let Some(message) = self.left_alone.take() {
                 self.tell_conflict(&message, next.revision);
             }
         }
         if let (Some(file), Some(digest)) = (&mut self.file, self.reloaded.take()) {
-            file.adopt(digest);
+            file.adopt(digest, next.revision);
+        }
+        if let Some(settings) = settings {
+            (settings.commit)();
         }
         self.state = next;
         for close in outcomes.iter().filter_map(|outcome| outcome.close.as_ref()) {
