@@ -36,6 +36,9 @@ impl Outcome {
         if let Some(data) = audited.and_then(|event| event.data.as_object_mut()) {
             data.extend(more.clone());
         }
+        if let Some(answered) = &mut self.entry.answered {
+            answered.answer = self.answer.to_text();
+        }
     }
 }
 

@@ -17,8 +17,8 @@ use super::{
     balancer::Balancer,
     fault,
     outcome::{Outcome, done, dry, entry, refused},
-    outside::{Access, File, PreparedFile, PreparedSettings},
-    reconcile::Prepared,
+    outside::{Access, File, PreparedFile},
+    prepare::PreparedChange,
     record::{Entry, Once, Record, RecordError, Recorded},
 };
 use crate::model::{
@@ -58,16 +58,6 @@ pub(super) struct Asked {
     /// Where it is carried out once, however often it comes.
     pub(super) once: Option<Once>,
     pub(super) reply: Option<oneshot::Sender<Answer>>,
-}
-
-/// What was done unseen, where something is to be done.
-#[derive(Debug, Default)]
-struct PreparedChange {
-    runtime: Option<Prepared>,
-    /// The new text of the file.
-    text: Option<Box<dyn PreparedFile>>,
-    /// Those that a reload takes in.
-    settings: Option<PreparedSettings>,
 }
 
 impl Pipeline {
@@ -157,39 +147,6 @@ impl Pipeline {
             now: now(),
             topology,
         })
-    }
-
-    /// Does what the world can refuse, unseen. What nobody confirmed must not run on because
-    /// somebody has edited the file: a timer leaves the file alone then, and goes on.
-    fn prepare(&mut self, next: &State, by_timer: bool) -> Result<PreparedChange, CommandError> {
-        self.left_alone = None;
-        let mut change = PreparedChange::default();
-        if let (Some(_), Some(file)) = (&self.reloaded, &mut self.file) {
-            change.settings = Some(file.prepare_settings()?);
-        }
-        if next.topology == self.state.topology {
-            return Ok(change);
-        }
-        let failed = |error: super::reconcile::PrepareError| {
-            CommandError::new(Code::Failed, error.to_string())
-        };
-        let runtime = self.balancer.prepare(next.topology.clone());
-        change.runtime = Some(runtime.map_err(failed)?);
-        change.text = match &mut self.file {
-            // A reload takes in what the file says already.
-            Some(file) if self.reloaded.is_none() => {
-                match file.prepare(&next.topology, next.revision) {
-                    Ok(written) => Some(written),
-                    Err(error) if by_timer && error.code == Code::Conflict => {
-                        self.left_alone = Some(error.message);
-                        None
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-            Some(_) | None => None,
-        };
-        Ok(change)
     }
 
     fn record_and_commit(

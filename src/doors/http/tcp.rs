@@ -122,10 +122,12 @@ impl TcpDoor {
     /// # Errors
     /// When the runtime cannot poll the socket.
     pub async fn serve(self, api: Api) -> io::Result<()> {
-        let guard = Guard::tcp(&self.hosts, self.address(), self.tls.is_some());
-        let listener = TcpListener::from_std(self.bound.listener.try_clone()?)?;
+        let Self { bound, tls, hosts } = self;
+        let guard = Guard::tcp(&hosts, bound.address, tls.is_some());
+        let listener = TcpListener::from_std(bound.listener.try_clone()?)?;
+        // It is not to stay open for those who are still being answered.
+        drop(bound);
         let stop = api.stop.clone();
-        let tls = self.tls;
         serve(
             Arc::new(Accepting { listener, tls }),
             api.router(guard),
