@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod balancer;
 mod beginning;
+mod binding;
 pub mod cloud_event;
 pub mod controller;
 pub(crate) mod fault;

@@ -27,7 +27,7 @@ use crate::{
         address::Address,
         name::{GroupPath, HostPath, Name},
         state::Target,
-        topology::{self, Tcp, Topology},
+        topology::{self, Topology},
     },
     proxy::{
         lane::Lane,
@@ -54,11 +54,11 @@ pub struct Runtime {
     /// Sessions that fit, where a service sets no limit.
     room: u32,
     acceptors: TaskTracker,
-    topology: Topology,
+    pub(super) topology: Topology,
     services: HashMap<Name, Running>,
-    listening: HashMap<Key, Listening>,
+    pub(super) listening: HashMap<Key, Listening>,
     /// What was given up, until its backlog has been served.
-    left: HashMap<Key, Left>,
+    pub(super) left: HashMap<Key, Left>,
     /// Services that were removed, until their last session has ended.
     retired: Vec<Arc<Service>>,
 }
@@ -134,24 +134,6 @@ impl Runtime {
         })
     }
 
-    /// Whether a listener of `service` may stay as it is. Whether it takes IPv4 is settled when it
-    /// is bound, and it cannot be bound anew beside itself.
-    fn stays(&self, service: &topology::Service, address: Address) -> io::Result<()> {
-        let before = self.topology.service(&service.name);
-        let differs = before.is_some_and(|before| before.tcp.v6only != service.tcp.v6only);
-        if differs && address.socket().is_ipv6() {
-            return Err(io::ErrorKind::AddrInUse.into());
-        }
-        Ok(())
-    }
-
-    /// Binds what nobody listens on; or takes up again what somebody did until a moment ago and is
-    /// not done with yet, which could not be bound.
-    fn bind(&self, key: &Key, tcp: &Tcp) -> io::Result<Listener> {
-        let left = self.left.get(key).and_then(Left::upgrade);
-        left.map_or_else(|| Listener::bind(key.0.socket(), tcp), Ok)
-    }
-
     /// Makes `prepared` what runs. Open sessions go on, whatever happened to their service,
     /// group or host.
     pub fn commit(&mut self, prepared: Prepared) {
@@ -221,23 +203,6 @@ impl Runtime {
         };
         self.services
             .insert(wanted.name.clone(), Running { service, groups });
-    }
-
-    /// Has listeners that stay do as their service wants them to from now on.
-    fn tune_listeners(&self, next: &Topology) {
-        for listening in self.listening.values() {
-            let name = &listening.service;
-            let before = self.topology.service(name).map(|service| service.tcp);
-            let Some(wanted) = next.service(name).map(|service| service.tcp) else {
-                continue;
-            };
-            let address = listening.listener.address();
-            if before != Some(wanted)
-                && let Err(error) = listening.listener.tune(&wanted)
-            {
-                tracing::warn!(service = %name, %address, %error, "cannot set options of a listener");
-            }
-        }
     }
 
     fn drop_unwanted(&mut self, next: &Topology) {
