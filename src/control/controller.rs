@@ -53,7 +53,7 @@ pub struct Start {
     /// The configuration file, where there is one.
     pub file: Option<Box<dyn File>>,
     /// Who is logged in, where anybody can be.
-    pub access: Option<Box<dyn Access>>,
+    pub access: Option<Arc<dyn Access>>,
     /// What is to run: that of the last revision, or else this.
     pub first: Begin,
     /// The file is behind the journal, and is to be written again.
@@ -114,6 +114,7 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
         published: published.clone(),
         epoch,
         node,
+        access: access.clone(),
     };
     let mut pipeline = Pipeline {
         node: control.node.clone(),
@@ -249,15 +250,23 @@ impl Controller {
                     principal,
                     request,
                     id,
+                    asked_before,
                     reply,
                 } => {
-                    let asked = Asked {
+                    let mut asked = Asked {
                         principal: *principal,
                         request: *request,
                         id,
+                        found: Vec::new(),
                         reply: Some(reply),
                     };
-                    self.sort(asked, &mut changes);
+                    match asked_before {
+                        Ok(found) => {
+                            asked.found = found;
+                            self.sort(asked, &mut changes);
+                        }
+                        Err(error) => self.pipeline.refuse(asked, error),
+                    }
                 }
                 Message::Stop => {
                     self.flush(&mut changes);
@@ -316,7 +325,7 @@ impl Controller {
     /// Answers what changes nothing. Refusals are written down, answers are not.
     fn answer(&mut self, asked: Asked) {
         let authorized = authorize(&asked.principal, asked.request.command.clone(), None);
-        let data = authorized.and_then(|authorized| query::answer(&mut self.pipeline, &authorized));
+        let data = authorized.and_then(|authorized| query::answer(&mut self.pipeline, &authorized, &asked.found));
         match data {
             Ok(data) => {
                 let revision = self.pipeline.state.revision;
@@ -347,6 +356,7 @@ pub(super) fn by_timer(command: Command, reason: &str) -> Asked {
         principal,
         request,
         id: "timer".to_owned(),
+        found: Vec::new(),
         reply: None,
     }
 }

@@ -43,6 +43,7 @@ impl Control {
             published,
             epoch: "memory".into(),
             node,
+            access: None,
         }
     }
 }
@@ -59,6 +60,7 @@ fn take(
             principal,
             request,
             id,
+            asked_before: _,
             reply,
         } => {
             let _ = reply.send(answer(*principal, *request, id));
