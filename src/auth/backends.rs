@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Authenticator, Credentials, Outcome,
+    Authenticator, Credentials, Outcome, Steps,
     local::{Local, User},
 };
 
@@ -89,9 +89,9 @@ impl Backends {
         self.ordered.iter().map(AsRef::as_ref)
     }
 
-    /// Asks them, within the deadline for all of them together.
-    pub(super) async fn authenticate(&self, credentials: &Credentials) -> Verdict {
-        let asked = tokio::time::timeout(self.deadline, self.ask(credentials));
+    /// Asks them, within the deadline for all of them together, and tells `steps` what each said.
+    pub(super) async fn authenticate(&self, credentials: &Credentials, steps: &Steps) -> Verdict {
+        let asked = tokio::time::timeout(self.deadline, self.ask(credentials, steps));
         let late = |_| {
             let reason = "no answer within the time for a log-in".to_owned();
             unavailable("pointsman", reason)
@@ -99,11 +99,13 @@ impl Backends {
         asked.await.unwrap_or_else(late)
     }
 
-    async fn ask(&self, credentials: &Credentials) -> Verdict {
+    async fn ask(&self, credentials: &Credentials, steps: &Steps) -> Verdict {
         let mut silent = unavailable("pointsman", "nobody may log in".to_owned());
         for backend in self.iter() {
             let by = backend.kind();
-            match backend.authenticate(credentials).await {
+            let outcome = backend.authenticate(credentials, steps).await;
+            steps.tell(|| format!("{by}: {}", outcome.sentence()));
+            match outcome {
                 Outcome::Unavailable(reason) => silent = unavailable(by, reason),
                 outcome @ (Outcome::Accepted(_) | Outcome::Rejected(_) | Outcome::Challenge(_)) => {
                     return Verdict { outcome, by };

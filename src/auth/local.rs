@@ -15,7 +15,9 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
-use super::{Accepted, Answering, Authenticator, Credentials, Outcome, Proof, Rights, Vouched};
+use super::{
+    Accepted, Answering, Authenticator, Credentials, Outcome, Proof, Rights, Steps, Vouched,
+};
 
 /// Hashes at once: each takes a core and its memory, and a balancer has better uses for both.
 const AT_ONCE: usize = 2;
@@ -214,7 +216,7 @@ impl Authenticator for Local {
         "local"
     }
 
-    fn authenticate<'a>(&'a self, credentials: &'a Credentials) -> Answering<'a> {
+    fn authenticate<'a>(&'a self, credentials: &'a Credentials, _: &'a Steps) -> Answering<'a> {
         Box::pin(async move {
             match &credentials.proof {
                 Proof::Password(password) => self.verify(&credentials.user, password).await,
@@ -223,7 +225,7 @@ impl Authenticator for Local {
         })
     }
 
-    fn recheck<'a>(&'a self, vouched: &'a Vouched) -> Answering<'a> {
+    fn recheck<'a>(&'a self, vouched: &'a Vouched, _: &'a Steps) -> Answering<'a> {
         let entry = self.find(&vouched.user);
         let outcome = match entry.filter(|entry| entry.voucher == vouched.voucher) {
             Some(entry) => Outcome::Accepted(entry.accepted()),

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::{
-    Challenge, Credentials, Outcome, Proof,
+    Challenge, Credentials, Outcome, Proof, Steps,
     backends::{Backend, Backends, Fallback},
     clock::{Clock, Moment},
     local::User,
@@ -320,7 +320,7 @@ impl Logins {
             CommandError::denied(message)
         };
         let backend = backends.find(&principal.by).ok_or_else(changed)?;
-        match backend.recheck(&vouched).await {
+        match backend.recheck(&vouched, &Steps::unheard()).await {
             Outcome::Accepted(accepted) => {
                 let judgement = rules::judge(&self.inner().options.rules, &accepted);
                 let same = judgement.rights == Some(vouched.rights);

@@ -12,11 +12,13 @@ pub mod local;
 pub mod login;
 mod noise;
 pub mod rules;
+mod steps;
 mod table;
 mod throttle;
 
 pub use login::{Attempt, Effects, Entered, Login, Logins, Options, Record, Refused, Source};
 pub use rules::{Matcher, Rights, Rule};
+pub use steps::Steps;
 
 /// The longest user name or password, in bytes.
 pub const MAX_INPUT: usize = 256;
@@ -31,11 +33,12 @@ pub trait Authenticator: Send + Sync + fmt::Debug {
     /// Its name in `auth.backends`, and in `by` of those for whom it vouches.
     fn kind(&self) -> &'static str;
 
-    /// Whether they are who they say. Only ever asked what passed [`Credentials::check`].
-    fn authenticate<'a>(&'a self, credentials: &'a Credentials) -> Answering<'a>;
+    /// Whether they are who they say, told to `steps` as it goes. Only ever asked what passed
+    /// [`Credentials::check`].
+    fn authenticate<'a>(&'a self, credentials: &'a Credentials, steps: &'a Steps) -> Answering<'a>;
 
     /// Whether it still vouches for somebody who is logged in, and what it knows of them now.
-    fn recheck<'a>(&'a self, vouched: &'a Vouched) -> Answering<'a>;
+    fn recheck<'a>(&'a self, vouched: &'a Vouched, steps: &'a Steps) -> Answering<'a>;
 
     /// Whether somebody who is logged in still stands in the settings, as far as that can be
     /// told without asking anybody.
@@ -59,6 +62,18 @@ pub enum Outcome {
     Unavailable(String),
     /// One more question first.
     Challenge(Challenge),
+}
+
+impl Outcome {
+    /// `rejected: the password is wrong`; for the audit trail.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Accepted(accepted) => format!("accepted as {}", accepted.user),
+            Self::Rejected(because) => format!("rejected: {because}"),
+            Self::Unavailable(because) => format!("unavailable: {because}"),
+            Self::Challenge(challenge) => format!("asks: {}", challenge.message),
+        }
+    }
 }
 
 /// What a backend knows of somebody whom it accepted.

@@ -27,12 +27,12 @@ impl Authenticator for Scripted {
         self.kind
     }
 
-    fn authenticate<'a>(&'a self, _credentials: &'a Credentials) -> Answering<'a> {
+    fn authenticate<'a>(&'a self, _credentials: &'a Credentials, _: &'a Steps) -> Answering<'a> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         Box::pin(std::future::ready((self.says)()))
     }
 
-    fn recheck<'a>(&'a self, _vouched: &'a Vouched) -> Answering<'a> {
+    fn recheck<'a>(&'a self, _vouched: &'a Vouched, _: &'a Steps) -> Answering<'a> {
         Box::pin(std::future::ready((self.says)()))
     }
 
@@ -72,7 +72,9 @@ async fn ask(
     };
     let ordered = vec![backend("first", first), backend("second", second)];
     let backends = Backends::of(ordered, fallback, Duration::from_secs(1));
-    let verdict = backends.authenticate(&credentials("ada", "secret")).await;
+    let verdict = backends
+        .authenticate(&credentials("ada", "secret"), &Steps::kept())
+        .await;
     (verdict.outcome, asked.load(Ordering::Relaxed))
 }
 
@@ -91,8 +93,29 @@ async fn a_rejection_is_final_and_only_who_cannot_tell_is_passed_over() {
 #[tokio::test]
 async fn with_no_backend_nobody_can_tell() {
     let backends = Backends::of(Vec::new(), Fallback::Next, Duration::from_secs(1));
-    let verdict = backends.authenticate(&credentials("ada", "secret")).await;
+    let verdict = backends
+        .authenticate(&credentials("ada", "secret"), &Steps::kept())
+        .await;
     assert!(matches!(verdict.outcome, Outcome::Unavailable(_)));
+}
+
+#[tokio::test]
+async fn the_steps_say_what_each_backend_answered() {
+    let scripted = |kind, says| -> Arc<dyn Authenticator> {
+        let asked = Arc::default();
+        Arc::new(Scripted { kind, says, asked })
+    };
+    let ordered = vec![scripted("first", away), scripted("second", accept)];
+    let backends = Backends::of(ordered, Fallback::Next, Duration::from_secs(1));
+    let steps = Steps::kept();
+    backends
+        .authenticate(&credentials("ada", "secret"), &steps)
+        .await;
+    let told = steps.told();
+    assert_eq!(
+        told,
+        ["first: unavailable: away", "second: accepted as ada"]
+    );
 }
 
 #[test]

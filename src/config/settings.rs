@@ -14,9 +14,11 @@ use crate::model::{
 pub(super) mod check;
 mod doors;
 mod people;
+mod secret;
 
 pub use doors::{AdminDoor, Certificate, HttpDoor};
 pub use people::{Auth, Backend, PasswordHash, Rule, User, UserName};
+pub use secret::{Secret, SecretError};
 
 /// Everything in the file but the services.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]

@@ -113,7 +113,9 @@ async fn only_the_right_password_of_the_right_user_is_accepted() {
         ("eve", "adas", false),
         ("eve", "bobs", false),
     ] {
-        let outcome = local.authenticate(&credentials(name, password)).await;
+        let outcome = local
+            .authenticate(&credentials(name, password), &Steps::unheard())
+            .await;
         assert_eq!(
             matches!(outcome, Outcome::Accepted(_)),
             right,
@@ -133,7 +135,7 @@ async fn the_time_of_the_answer_does_not_tell_users_from_others() {
         for (name, times) in names.iter().zip(&mut times) {
             let credentials = credentials(name, "wrong");
             let start = Instant::now();
-            let outcome = local.authenticate(&credentials).await;
+            let outcome = local.authenticate(&credentials, &Steps::unheard()).await;
             times.push(start.elapsed());
             assert!(matches!(outcome, Outcome::Rejected(_)));
         }
@@ -153,11 +155,14 @@ async fn more_log_ins_than_may_wait_are_told_so_and_none_is_taken_for_wrong() {
     let local = Local::new(&[user("ada", "right", Role::Admin)]).unwrap();
     let held = local.turns.acquire_many(2).await.unwrap();
     let right = credentials("ada", "right");
-    let mut waiting: Vec<_> = (0..WAITING).map(|_| local.authenticate(&right)).collect();
+    let steps = Steps::unheard();
+    let mut waiting: Vec<_> = (0..WAITING)
+        .map(|_| local.authenticate(&right, &steps))
+        .collect();
     for one in &mut waiting {
         assert!(tokio::time::timeout(Duration::ZERO, one).await.is_err());
     }
-    let outcome = local.authenticate(&right).await;
+    let outcome = local.authenticate(&right, &steps).await;
     assert!(matches!(outcome, Outcome::Unavailable(_)), "{outcome:?}");
     drop(held);
     for one in waiting {

@@ -5,7 +5,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
 use super::{
     super::{
-        Accepted,
+        Accepted, Steps,
         backends::Verdict,
         noise::Failure,
         rules::Rights,
@@ -110,7 +110,10 @@ impl Logins {
             ticket: Some(ticket),
         };
         let verdict = match attempt.credentials.check() {
-            Ok(()) => backends.authenticate(&attempt.credentials).await,
+            Ok(()) => {
+                let steps = Steps::unheard();
+                backends.authenticate(&attempt.credentials, &steps).await
+            }
             Err(what) => Verdict {
                 outcome: Outcome::Rejected(what.to_owned()),
                 by: "pointsman",
