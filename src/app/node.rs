@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     document::{Digests, Document, as_read},
     last_good,
-    people::{Asked, KEPT, People},
+    people::{KEPT, People},
 };
 use crate::{
     config::{Config, ConfigError, Digest, Settings, Store, StoreError},
@@ -118,16 +118,12 @@ pub(super) fn start_node(
         Begin::New { last, .. } => last.as_ref().map_or(0, |last| last.state.revision) + 1,
     };
     let document = Document::new(opened.store, opened.expected, revision, heed);
-    let access = Asked {
-        people: Arc::clone(&people),
-        runtime: runtime.clone(),
-    };
     let (control, thread) = start(Start {
         node: opened.settings.node.name.clone(),
         balancer: Arc::clone(balancer),
         record: Box::new(opened.journal),
         file: Some(Box::new(document)),
-        access: Some(Box::new(access)),
+        access: Some(Arc::clone(&people) as Arc<_>),
         first: opened.begin,
         redo_file: opened.behind,
     })?;
@@ -141,6 +137,7 @@ pub(super) fn start_node(
         }
         let _ = recording.record(events).await;
     });
+    runtime.spawn(look_after(Arc::clone(&people), doors.clone()));
     runtime.spawn(keep_telling(people, doors.clone()));
     Ok(Node {
         control,
@@ -295,6 +292,14 @@ pub(crate) fn check_people(settings: &Settings) -> Result<(), CommandError> {
 async fn report(door: &'static str, serving: impl Future<Output = io::Result<()>>) {
     if let Err(error) = serving.await {
         tracing::error!(door, %error, "a door is closed");
+    }
+}
+
+/// Directories that were away are looked for from time to time.
+async fn look_after(people: Arc<People>, stop: CancellationToken) {
+    let mut often = tokio::time::interval(std::time::Duration::from_secs(2));
+    while stop.run_until_cancelled(often.tick()).await.is_some() {
+        people.look_after().await;
     }
 }
 

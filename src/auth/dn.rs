@@ -137,7 +137,10 @@ mod tests {
                 " cn = lb-admins , ou = groups,  dc=example; dc=org ",
             ),
             ("cn=web  team,dc=org", "cn=web team,dc=org"),
-            (r"cn=eve\, (star*),dc=org", r"cn=eve\2c \28star\2a\29,dc=org"),
+            (
+                r"cn=eve\, (star*),dc=org",
+                r"cn=eve\2c \28star\2a\29,dc=org",
+            ),
             (r#"cn="eve, star",dc=org"#, r"cn=eve\, star,dc=org"),
             ("cn=a+uid=b,dc=org", "UID=b + CN=a,dc=org"),
             ("cn=Zoë,dc=org", r"cn=ZO\c3\8b,dc=org"),
@@ -165,7 +168,16 @@ mod tests {
 
     #[test]
     fn what_is_no_name_is_refused() {
-        for wrong in ["", "admins", "=x", "cn=", "cn=a,", "cn=a,,dc=b", r"cn=a\", r"cn=\zq\1"] {
+        for wrong in [
+            "",
+            "admins",
+            "=x",
+            "cn=",
+            "cn=a,",
+            "cn=a,,dc=b",
+            r"cn=a\",
+            r"cn=\zq\1",
+        ] {
             assert!(Dn::parse(wrong).is_err(), "{wrong:?}");
         }
     }

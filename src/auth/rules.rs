@@ -170,7 +170,10 @@ mod tests {
     #[test]
     fn a_group_matches_by_its_name_and_a_value_by_its_bytes() {
         let group = Dn::parse("cn=lb-admins,ou=groups,dc=example,dc=org").unwrap();
-        let mut rules = [rule("x", Role::Admin, &["*"]), rule("x", Role::Viewer, &["*"])];
+        let mut rules = [
+            rule("x", Role::Admin, &["*"]),
+            rule("x", Role::Viewer, &["*"]),
+        ];
         rules[0].matcher = Matcher::Group(group);
         rules[1].matcher = Matcher::Radius("lb-viewer".to_owned());
         let role = |groups: &[&str], values: &[&str]| {

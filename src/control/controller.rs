@@ -325,7 +325,8 @@ impl Controller {
     /// Answers what changes nothing. Refusals are written down, answers are not.
     fn answer(&mut self, asked: Asked) {
         let authorized = authorize(&asked.principal, asked.request.command.clone(), None);
-        let data = authorized.and_then(|authorized| query::answer(&mut self.pipeline, &authorized, &asked.found));
+        let data = authorized
+            .and_then(|authorized| query::answer(&mut self.pipeline, &authorized, &asked.found));
         match data {
             Ok(data) => {
                 let revision = self.pipeline.state.revision;
