@@ -17,6 +17,7 @@
     feature = "server",
     doc = "
 - [`config`]: the configuration file, read with every problem at once. Imports `model`.
+- [`stomp`]: a STOMP 1.2 client. Imports none.
 - [`cli`]: the command line: what can be typed, and what it exits with. Imports all; imported by
   the program only.
 - [`app`]: the program: threads, balancer and signals, from start to exit. Imports all; imported
@@ -72,3 +73,5 @@ pub mod doors;
 pub mod journal;
 pub mod model;
 pub mod proxy;
+#[cfg(feature = "server")]
+pub mod stomp;

@@ -14,7 +14,7 @@ use crate::{
         login::{self, Effects, Entered, Logins, Record, Refused, Source},
     },
     config::Settings,
-    control::{Control, outside::Told},
+    control::{Control, outside::Told, record::Entry},
     doors::authority::{Accepted, Attempt, Authority, Later, Login, LoginReply, Proof},
     model::{
         error::{Code, CommandError},
@@ -198,10 +198,12 @@ fn told(data: Value, effects: Effects) -> Told {
 }
 
 async fn record(control: &Control, told: Told) -> Result<(), CommandError> {
-    for (key, value) in told.keep {
-        control.keep(key, value).await?;
-    }
-    control.record(told.events).await
+    let entry = Entry {
+        events: told.events,
+        keep: told.keep,
+        ..Entry::default()
+    };
+    control.record_entry(entry).await
 }
 
 impl Authority for People {

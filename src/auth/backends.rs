@@ -125,6 +125,7 @@ impl Backends {
     }
 
     /// From now on `directory` is asked again about somebody for whom RADIUS vouched.
+    #[cfg(test)]
     #[must_use]
     pub(super) fn asking_again(mut self, directory: Arc<dyn Authenticator>) -> Self {
         self.again = Some(directory);

@@ -55,16 +55,17 @@ impl Scripted {
     }
 
     fn say(&self) -> Answering<'_> {
-        self.asked.fetch_add(1, Ordering::Relaxed);
-        if self.hangs.load(Ordering::Relaxed) {
-            return Box::pin(std::future::pending());
-        }
-        let says = *self.says.lock().unwrap();
-        let outcome = match self.there.load(Ordering::Relaxed) {
-            true => says(),
-            false => away(),
-        };
-        Box::pin(std::future::ready(outcome))
+        Box::pin(async {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            if self.hangs.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
+            let says = *self.says.lock().unwrap();
+            match self.there.load(Ordering::Relaxed) {
+                true => says(),
+                false => away(),
+            }
+        })
     }
 }
 

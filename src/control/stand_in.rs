@@ -8,6 +8,7 @@ use tokio::sync::broadcast;
 use super::{
     answer::Answer,
     handle::{Control, Message, WAITING},
+    pipeline::Asked,
     record::{Entry, InMemory, Record, RecordError},
 };
 use crate::model::{
@@ -56,29 +57,34 @@ fn take(
     answer: &impl Fn(Principal, Request, String) -> Answer,
 ) {
     match message {
-        Message::Execute {
-            principal,
-            request,
-            id,
-            asked_before: _,
-            reply,
-        } => {
-            let _ = reply.send(answer(*principal, *request, id));
-        }
-        Message::Record { events, reply } => {
+        Message::Execute(asked) => {
+            let Asked {
+                principal,
+                request,
+                id,
+                once,
+                reply,
+                before: _,
+            } = *asked;
+            let answer = answer(principal, request, id);
             let entry = Entry {
-                events,
+                answered: once.map(|once| once.answered(answer.to_text())),
                 ..Entry::default()
             };
-            let recorded = record.record(&[entry]);
+            // Memory always takes it.
+            let _ = record.record(&[entry]);
+            super::pipeline::reply(reply, answer);
+        }
+        Message::Record { entry, reply } => {
+            let recorded = record.record(&[*entry]);
             for event in recorded.iter().flatten() {
                 let _ = publish.send(event.clone());
             }
             let _ = reply.send(recorded.map(drop).map_err(unavailable));
         }
-        Message::Keep { key, value, reply } => {
-            let kept = record.keep(&key, value.as_ref());
-            let _ = reply.send(kept.map_err(unavailable));
+        Message::Seen { id, reply } => {
+            let seen = super::record::seen(record, &id);
+            let _ = reply.send(seen.map_err(unavailable));
         }
         Message::Stop => {}
         Message::Kept { prefix, reply } => {

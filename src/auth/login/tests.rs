@@ -13,6 +13,7 @@ use crate::auth::{Matcher, Rights};
 
 mod directories;
 mod keeping;
+mod questions;
 
 /// A clock that stands still until it is moved.
 #[derive(Clone)]

@@ -25,14 +25,14 @@ fn in_group(group: &str) -> Outcome {
     })
 }
 
-fn valued() -> Outcome {
+pub(super) fn valued() -> Outcome {
     Outcome::Accepted(Accepted {
         values: vec!["lb-viewer".to_owned()],
         ..Accepted::named("ada")
     })
 }
 
-fn asks() -> Outcome {
+pub(super) fn asks() -> Outcome {
     Outcome::Challenge(Challenge {
         message: "the code?".to_owned(),
         state: "theirs".into(),
@@ -60,14 +60,14 @@ fn ruled() -> Options {
     }
 }
 
-struct Stage {
-    logins: Logins,
+pub(super) struct Stage {
+    pub(super) logins: Logins,
     hand: Hand,
-    directory: Arc<Scripted>,
+    pub(super) directory: Arc<Scripted>,
     local: Arc<Scripted>,
 }
 
-fn stage(kind: &'static str, says: fn() -> Outcome) -> Stage {
+pub(super) fn stage(kind: &'static str, says: fn() -> Outcome) -> Stage {
     let hand = Hand::new();
     let (directory, local) = (Scripted::new(kind, says), Scripted::new("local", admins));
     let asked = backends(&[&directory, &local], Fallback::LocalBreakGlass);
@@ -88,7 +88,7 @@ fn at_socket() -> Attempt {
 }
 
 impl Stage {
-    async fn enter(&self, attempt: &Attempt) -> (Login, Principal) {
+    pub(super) async fn enter(&self, attempt: &Attempt) -> (Login, Principal) {
         match self.logins.log_in(attempt).await.0.unwrap() {
             Entered::LoggedIn { login, token } => {
                 let principal = self.logins.principal(&token, attempt.door, "x");
@@ -273,45 +273,6 @@ async fn who_is_let_in_without_a_directory_is_out_as_soon_as_it_answers() {
         Err(Code::Denied),
         "at a change too"
     );
-}
-
-#[tokio::test]
-async fn a_question_goes_to_the_person_and_its_answer_to_whoever_asked() {
-    let stage = stage("radius", asks);
-    let (entered, effects) = stage.logins.log_in(&attempt("ada", "secret")).await;
-    let Entered::Challenged(question) = entered.unwrap() else {
-        panic!("nothing was asked");
-    };
-    assert!(effects.events.is_empty());
-    assert_ne!(question.state.expose_secret(), "theirs");
-    let mut answer = attempt("ada", "");
-    answer.credentials.proof = Proof::Answer {
-        state: question.state,
-        otp: "123456".into(),
-    };
-    stage.directory.now_says(valued);
-    let (login, _) = stage.enter(&answer).await;
-    assert_eq!((login.by.as_str(), stage.directory.asked()), ("radius", 2));
-    let (again, _) = stage.logins.log_in(&answer).await;
-    assert_eq!(again.unwrap_err().error.code, Code::Denied);
-    assert_eq!(stage.directory.asked(), 2, "nobody is asked about it");
-}
-
-#[tokio::test]
-async fn a_question_that_was_not_asked_by_these_settings_is_none() {
-    let stage = stage("radius", asks);
-    let (entered, _) = stage.logins.log_in(&attempt("ada", "secret")).await;
-    let Entered::Challenged(question) = entered.unwrap() else {
-        panic!("nothing was asked");
-    };
-    let _ = stage.logins.reconfigure(options()).unwrap();
-    let mut answer = attempt("ada", "");
-    answer.credentials.proof = Proof::Answer {
-        state: question.state,
-        otp: "adas-password".into(),
-    };
-    let (entered, _) = stage.logins.log_in(&answer).await;
-    assert_eq!(entered.unwrap_err().error.code, Code::Denied);
 }
 
 #[tokio::test]
