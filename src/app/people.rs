@@ -1,7 +1,13 @@
 //! People: ties those who keep logins to the doors, which ask about them, and to the pipeline.
 //! It must not check a password, nor judge a right.
 
-use std::sync::OnceLock;
+use std::sync::{
+    OnceLock,
+    atomic::{
+        AtomicBool,
+        Ordering::{Acquire, Release},
+    },
+};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -13,7 +19,7 @@ use crate::{
         clock::Clock,
         login::{self, Effects, Entered, Logins, Record, Refused, Source},
     },
-    config::Settings,
+    config::{self, Settings},
     control::{Control, outside::Told, record::Entry},
     doors::authority::{Accepted, Attempt, Authority, Later, Login, LoginReply, Proof},
     model::{
@@ -33,32 +39,36 @@ pub(super) const KEPT: &str = "login/";
 /// Those who keep logins, and who is told when one changes.
 #[derive(Debug)]
 pub(super) struct People {
-    logins: Option<Logins>,
+    logins: Logins,
+    /// Whether there is an `[auth]`; without one nobody is logged in, nor can be.
+    asked: AtomicBool,
     control: OnceLock<Control>,
 }
 
 impl People {
     /// As the settings have it; without `[auth]` nobody logs in.
     pub(super) fn new(settings: &Settings) -> Result<Self, CommandError> {
-        let logins = match &settings.auth {
-            Some(auth) => Some(Logins::new(options(auth), Clock::system())?),
-            None => None,
-        };
+        let nobody = config::Auth::default();
+        let auth = settings.auth.as_ref();
+        let logins = Logins::new(options(auth.unwrap_or(&nobody)), Clock::system())?;
         Ok(Self {
             logins,
+            asked: AtomicBool::new(auth.is_some()),
             control: OnceLock::new(),
         })
     }
 
+    /// Those who keep logins, where anybody can log in.
+    fn logins(&self) -> Option<&Logins> {
+        self.asked.load(Acquire).then_some(&self.logins)
+    }
+
     /// Takes in logins that outlived a restart.
     pub(super) fn restore(&self, kept: Vec<(String, Value)>) -> Told {
-        let Some(logins) = &self.logins else {
-            return Told::default();
-        };
         let records = kept
             .into_iter()
             .filter_map(|(_, value)| serde_json::from_value(value).ok());
-        told(Value::Null, logins.restore(records.collect()))
+        told(Value::Null, self.logins.restore(records.collect()))
     }
 
     /// From now on, changes of logins are told to `control`.
@@ -69,21 +79,20 @@ impl People {
 
     /// Takes in settings that were changed.
     pub(super) fn heed(&self, settings: &Settings) {
-        match (&self.logins, &settings.auth) {
-            (Some(logins), Some(auth)) => match logins.reconfigure(options(auth)) {
-                Ok(effects) => self.record_later(effects),
-                Err(error) => tracing::error!(%error, "the new users cannot be taken in"),
-            },
-            (None, None) => {}
-            (Some(_), None) | (None, Some(_)) => {
-                tracing::warn!("[auth] comes or goes only with a restart");
+        let nobody = config::Auth::default();
+        let auth = settings.auth.as_ref();
+        match self.logins.reconfigure(options(auth.unwrap_or(&nobody))) {
+            Ok(effects) => {
+                self.asked.store(auth.is_some(), Release);
+                self.record_later(effects);
             }
+            Err(error) => tracing::error!(%error, "the new users cannot be taken in"),
         }
     }
 
     /// Failed log-ins that were counted up, now that it is time to tell.
     pub(super) async fn tell_what_is_due(&self) {
-        if let (Some(logins), Some(control)) = (&self.logins, self.control.get()) {
+        if let (Some(logins), Some(control)) = (self.logins(), self.control.get()) {
             let events = logins.due();
             if !events.is_empty()
                 && let Err(error) = control.record(events).await
@@ -95,7 +104,7 @@ impl People {
 
     /// Sees whether directories are back that were away, and ends what was let in only meanwhile.
     pub(super) async fn look_after(&self) {
-        if let (Some(logins), Some(control)) = (&self.logins, self.control.get()) {
+        if let (Some(logins), Some(control)) = (self.logins(), self.control.get()) {
             let effects = logins.look_after().await;
             if let Err(error) = record(control, told(Value::Null, effects)).await {
                 tracing::warn!(%error, "ended logins cannot be recorded");
@@ -116,7 +125,7 @@ impl People {
     }
 
     async fn log_in(&self, attempt: Attempt) -> LoginReply {
-        let (Some(logins), Some(control)) = (&self.logins, self.control.get()) else {
+        let (Some(logins), Some(control)) = (self.logins(), self.control.get()) else {
             return LoginReply::Unavailable(
                 "nobody can log in here: there is no [auth]".to_owned(),
             );
@@ -208,7 +217,7 @@ async fn record(control: &Control, told: Told) -> Result<(), CommandError> {
 
 impl Authority for People {
     fn required(&self) -> bool {
-        self.logins.is_some()
+        self.logins().is_some()
     }
 
     fn login(&self, attempt: Attempt) -> Later<'_, LoginReply> {
@@ -221,12 +230,12 @@ impl Authority for People {
         door: Door,
         from: &'a str,
     ) -> Later<'a, Option<Principal>> {
-        Box::pin(async move { self.logins.as_ref()?.principal(token, door, from) })
+        Box::pin(async move { self.logins()?.principal(token, door, from) })
     }
 
     fn logout<'a>(&'a self, token: &'a SecretString) -> Later<'a, Result<bool, CommandError>> {
         Box::pin(async move {
-            let (Some(logins), Some(control)) = (&self.logins, self.control.get()) else {
+            let (Some(logins), Some(control)) = (self.logins(), self.control.get()) else {
                 return Ok(false);
             };
             let Some(principal) = logins.principal(token, Door::Http, "") else {

@@ -15,8 +15,8 @@ impl Access for People {
         principal: &'a Principal,
     ) -> Later<'a, Result<Principal, CommandError>> {
         Box::pin(async move {
-            let (Some(logins), Some(control)) = (&self.logins, self.control.get()) else {
-                return Ok(principal.clone());
+            let (Some(logins), Some(control)) = (self.logins(), self.control.get()) else {
+                return self.standing(principal);
             };
             let (now, effects) = logins.recheck(principal).await;
             // An end that could not be recorded is one all the same.
@@ -28,7 +28,7 @@ impl Access for People {
 
     fn look_up<'a>(&'a self, user: &'a str) -> Later<'a, Vec<String>> {
         Box::pin(async move {
-            match &self.logins {
+            match self.logins() {
                 Some(logins) => logins.look_up(user).await,
                 None => Vec::new(),
             }
@@ -36,8 +36,9 @@ impl Access for People {
     }
 
     fn standing(&self, principal: &Principal) -> Result<Principal, CommandError> {
-        match &self.logins {
+        match self.logins() {
             Some(logins) => logins.standing(principal),
+            None if principal.login.is_some() => Err(CommandError::denied("the login has ended")),
             None => Ok(principal.clone()),
         }
     }
@@ -52,7 +53,7 @@ impl Access for People {
         command: &Command,
         found: &[String],
     ) -> Result<Told, CommandError> {
-        let Some(logins) = &self.logins else {
+        let Some(logins) = self.logins() else {
             return Err(CommandError::invalid(
                 "nobody can log in here: there is no [auth]",
             ));
