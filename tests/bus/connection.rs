@@ -23,13 +23,14 @@ fn subscribe(destination: &str) -> Subscribe {
 }
 
 async fn message(subscription: &mut Subscription) -> Delivery {
-    loop {
-        match soon(subscription.next()).await.unwrap() {
-            Incoming::Message(delivery) => return delivery,
-            Incoming::Ready => {}
-            other => panic!("{other:?}"),
-        }
+    let mut incoming = soon(subscription.next()).await.unwrap();
+    if incoming == Incoming::Ready {
+        incoming = soon(subscription.next()).await.unwrap();
     }
+    let Incoming::Message(delivery) = incoming else {
+        panic!("{incoming:?}");
+    };
+    delivery
 }
 
 #[tokio::test]
@@ -106,13 +107,12 @@ async fn an_answer_comes_back_by_a_temporary_queue() {
 async fn why_down(options: Options) -> String {
     let client = Client::open(options);
     let mut link = client.link();
-    let why = soon(link.wait_for(|link| matches!(link, Link::Down(Some(_)))))
-        .await
-        .unwrap();
-    match &*why {
-        Link::Down(Some(why)) => why.clone(),
-        other => panic!("{other:?}"),
-    }
+    let down = soon(link.wait_for(|link| matches!(link, Link::Down(Some(_))))).await;
+    let down = down.unwrap().clone();
+    let Link::Down(Some(why)) = down else {
+        panic!("{down:?}");
+    };
+    why
 }
 
 #[tokio::test]
