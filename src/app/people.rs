@@ -1,7 +1,13 @@
 //! People: ties those who keep logins to the doors, which ask about them, and to the pipeline.
 //! It must not check a password, nor judge a right.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{
+        AtomicBool,
+        Ordering::{Acquire, Release},
+    },
+};
 
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -35,32 +41,36 @@ pub(super) const KEPT: &str = "login/";
 /// Those who keep logins, and who is told when one changes.
 #[derive(Debug)]
 pub(super) struct People {
-    logins: Option<Logins>,
+    logins: Logins,
+    /// Whether there is an `[auth]`; without one nobody is logged in, nor can be.
+    asked: AtomicBool,
     control: OnceLock<Control>,
 }
 
 impl People {
     /// As the settings have it; without `[auth]` nobody logs in.
     pub(super) fn new(settings: &Settings) -> Result<Self, CommandError> {
-        let logins = match &settings.auth {
-            Some(auth) => Some(Logins::new(options(auth), Clock::system())?),
-            None => None,
-        };
+        let nobody = config::Auth::default();
+        let auth = settings.auth.as_ref();
+        let logins = Logins::new(options(auth.unwrap_or(&nobody)), Clock::system())?;
         Ok(Self {
             logins,
+            asked: AtomicBool::new(auth.is_some()),
             control: OnceLock::new(),
         })
     }
 
+    /// Those who keep logins, where anybody can log in.
+    fn logins(&self) -> Option<&Logins> {
+        self.asked.load(Acquire).then_some(&self.logins)
+    }
+
     /// Takes in logins that outlived a restart.
     pub(super) fn restore(&self, kept: Vec<(String, Value)>) -> Told {
-        let Some(logins) = &self.logins else {
-            return Told::default();
-        };
         let records = kept
             .into_iter()
             .filter_map(|(_, value)| serde_json::from_value(value).ok());
-        told(Value::Null, logins.restore(records.collect()))
+        told(Value::Null, self.logins.restore(records.collect()))
     }
 
     /// From now on, changes of logins are told to `control`.
@@ -71,21 +81,20 @@ impl People {
 
     /// Takes in settings that were changed.
     pub(super) fn heed(&self, settings: &Settings) {
-        match (&self.logins, &settings.auth) {
-            (Some(logins), Some(auth)) => match logins.reconfigure(options(auth)) {
-                Ok(effects) => self.record_later(effects),
-                Err(error) => tracing::error!(%error, "the new users cannot be taken in"),
-            },
-            (None, None) => {}
-            (Some(_), None) | (None, Some(_)) => {
-                tracing::warn!("[auth] comes or goes only with a restart");
+        let nobody = config::Auth::default();
+        let auth = settings.auth.as_ref();
+        match self.logins.reconfigure(options(auth.unwrap_or(&nobody))) {
+            Ok(effects) => {
+                self.asked.store(auth.is_some(), Release);
+                self.record_later(effects);
             }
+            Err(error) => tracing::error!(%error, "the new users cannot be taken in"),
         }
     }
 
     /// Failed log-ins that were counted up, now that it is time to tell.
     pub(super) async fn tell_what_is_due(&self) {
-        if let (Some(logins), Some(control)) = (&self.logins, self.control.get()) {
+        if let (Some(logins), Some(control)) = (self.logins(), self.control.get()) {
             let events = logins.due();
             if !events.is_empty()
                 && let Err(error) = control.record(events).await
@@ -108,7 +117,7 @@ impl People {
     }
 
     async fn log_in(&self, attempt: Attempt) -> LoginReply {
-        let (Some(logins), Some(control)) = (&self.logins, self.control.get()) else {
+        let (Some(logins), Some(control)) = (self.logins(), self.control.get()) else {
             return LoginReply::Unavailable(
                 "nobody can log in here: there is no [auth]".to_owned(),
             );
@@ -190,7 +199,7 @@ async fn record(control: &Control, told: Told) -> Result<(), CommandError> {
 
 impl Authority for People {
     fn required(&self) -> bool {
-        self.logins.is_some()
+        self.logins().is_some()
     }
 
     fn login(&self, attempt: Attempt) -> Later<'_, LoginReply> {
@@ -203,12 +212,12 @@ impl Authority for People {
         door: Door,
         from: &'a str,
     ) -> Later<'a, Option<Principal>> {
-        Box::pin(async move { self.logins.as_ref()?.principal(token, door, from) })
+        Box::pin(async move { self.logins()?.principal(token, door, from) })
     }
 
     fn logout<'a>(&'a self, token: &'a SecretString) -> Later<'a, Result<bool, CommandError>> {
         Box::pin(async move {
-            let (Some(logins), Some(control)) = (&self.logins, self.control.get()) else {
+            let (Some(logins), Some(control)) = (self.logins(), self.control.get()) else {
                 return Ok(false);
             };
             let Some(principal) = logins.principal(token, Door::Http, "") else {
@@ -231,8 +240,9 @@ pub(super) struct Asked {
 
 impl Access for Asked {
     fn recheck(&mut self, principal: &Principal) -> Result<(), CommandError> {
-        match &self.people.logins {
+        match self.people.logins() {
             Some(logins) => self.runtime.block_on(logins.still_valid(principal)),
+            None if principal.login.is_some() => Err(CommandError::denied("the login has ended")),
             None => Ok(()),
         }
     }
@@ -242,7 +252,7 @@ impl Access for Asked {
         reason = "the others are not about people"
     )]
     fn answer(&mut self, principal: &Principal, command: &Command) -> Result<Told, CommandError> {
-        let Some(logins) = &self.people.logins else {
+        let Some(logins) = self.people.logins() else {
             return Err(CommandError::invalid(
                 "nobody can log in here: there is no [auth]",
             ));

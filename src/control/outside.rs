@@ -1,7 +1,7 @@
 //! What the pipeline needs of the outside besides the journal: the file, and who is logged in.
 //! It must not do anything; the program fills it in, an embedder leaves it out.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::model::{
     command::Command, error::CommandError, event::Event, principal::Principal, topology::Topology,
@@ -15,8 +15,14 @@ pub trait File: Send + std::fmt::Debug {
     /// `invalid` with every problem when it does not pass, `failed` when it cannot be read.
     fn read(&mut self) -> Result<(Topology, Vec<u8>), CommandError>;
 
-    /// Takes the text with this digest for what this program wrote last: a reload.
-    fn adopt(&mut self, digest: Vec<u8>);
+    /// Has whatever lives by the settings get ready for those that were read last.
+    ///
+    /// # Errors
+    /// What the world refuses of them; nothing has changed then.
+    fn prepare_settings(&mut self) -> Result<PreparedSettings, CommandError>;
+
+    /// Takes the text with this digest for what this program wrote last, as `revision`: a reload.
+    fn adopt(&mut self, digest: Vec<u8>, revision: u64);
 
     /// Writes `next` beside the file, which is `revision`, durably and unseen.
     ///
@@ -33,6 +39,22 @@ pub trait File: Send + std::fmt::Debug {
     /// # Errors
     /// Why it is not there. The change is in effect all the same.
     fn commit(&mut self, prepared: Box<dyn PreparedFile>) -> Result<(), NotCommitted>;
+}
+
+/// Settings that everything is ready for. Dropped, they leave no trace.
+pub struct PreparedSettings {
+    /// The names of what changes, for the answer.
+    pub told: Map<String, Value>,
+    /// Takes them in. Cannot fail.
+    pub commit: Box<dyn FnOnce() + Send>,
+}
+
+impl std::fmt::Debug for PreparedSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PreparedSettings")
+            .field("told", &self.told)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A text that could not be put in the place of the file.

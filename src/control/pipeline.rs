@@ -18,7 +18,7 @@ use super::{
     fault,
     outcome::{Outcome, done, dry, entry, refused},
     outside::{Access, File, PreparedFile},
-    reconcile::Prepared,
+    prepare::PreparedChange,
     record::{Entry, Once, Record, RecordError, Recorded},
 };
 use crate::model::{
@@ -59,9 +59,6 @@ pub(super) struct Asked {
     pub(super) once: Option<Once>,
     pub(super) reply: Option<oneshot::Sender<Answer>>,
 }
-
-/// What was done unseen: the sockets, and the new text of the file where there is one.
-type PreparedChange = (Prepared, Option<Box<dyn PreparedFile>>);
 
 impl Pipeline {
     /// Carries out changes that wait together. Where the world refuses them together, each is
@@ -152,53 +149,23 @@ impl Pipeline {
         })
     }
 
-    /// Does what the world can refuse, unseen. What nobody confirmed must not run on because
-    /// somebody has edited the file: a timer leaves the file alone then, and goes on.
-    fn prepare(
-        &mut self,
-        next: &State,
-        by_timer: bool,
-    ) -> Result<Option<PreparedChange>, CommandError> {
-        self.left_alone = None;
-        if next.topology == self.state.topology {
-            return Ok(None);
-        }
-        let failed = |error: super::reconcile::PrepareError| {
-            CommandError::new(Code::Failed, error.to_string())
-        };
-        let prepared = self
-            .balancer
-            .prepare(next.topology.clone())
-            .map_err(failed)?;
-        let written = match &mut self.file {
-            // A reload takes in what the file says already.
-            Some(file) if self.reloaded.is_none() => {
-                match file.prepare(&next.topology, next.revision) {
-                    Ok(written) => Some(written),
-                    Err(error) if by_timer && error.code == Code::Conflict => {
-                        self.left_alone = Some(error.message);
-                        None
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-            Some(_) | None => None,
-        };
-        Ok(Some((prepared, written)))
-    }
-
     fn record_and_commit(
         &mut self,
         next: State,
         mut outcomes: Vec<Outcome>,
-        prepared: Option<PreparedChange>,
+        prepared: PreparedChange,
     ) {
-        let written = prepared.as_ref().and_then(|(_, written)| written.as_ref());
-        let digest = written
-            .map(|written| written.digest())
-            .or_else(|| self.reloaded.clone());
-        if let (Some(digest), Some(last)) = (digest, outcomes.last_mut()) {
-            last.entry.file_digest = Some(digest);
+        let PreparedChange {
+            runtime,
+            text,
+            settings,
+        } = prepared;
+        let digest = text.as_ref().map(|text| text.digest());
+        if let Some(last) = outcomes.last_mut() {
+            last.entry.file_digest = digest.or_else(|| self.reloaded.clone());
+            if let Some(settings) = &settings {
+                last.tell(&settings.told);
+            }
         }
         let entries: Vec<Entry> = outcomes
             .iter()
@@ -210,17 +177,20 @@ impl Pipeline {
             Err(error) => return fail_all(outcomes, self.state.revision, &error),
         };
         fault::reached(fault::AFTER_RECORD);
-        if let Some((runtime, written)) = prepared {
+        if let Some(runtime) = runtime {
             self.balancer.commit(runtime);
             fault::reached(fault::AFTER_COMMIT);
-            self.unwritten = written;
+            self.unwritten = text;
             self.write_file();
             if let Some(message) = self.left_alone.take() {
                 self.tell_conflict(&message, next.revision);
             }
         }
         if let (Some(file), Some(digest)) = (&mut self.file, self.reloaded.take()) {
-            file.adopt(digest);
+            file.adopt(digest, next.revision);
+        }
+        if let Some(settings) = settings {
+            (settings.commit)();
         }
         self.state = next;
         for close in outcomes.iter().filter_map(|outcome| outcome.close.as_ref()) {
