@@ -15,6 +15,8 @@ mod health;
 mod node;
 #[path = "node/people.rs"]
 mod people;
+#[path = "node/settings.rs"]
+mod reloaded;
 #[path = "node/sessions.rs"]
 mod sessions;
 #[path = "node/shapes.rs"]

@@ -1,6 +1,7 @@
 //! Any topology that a file may have, for tests.
 //! It must not make one that the model's check refuses.
 
+use edge::{edge, towards_hosts};
 use proptest::{option, prelude::*};
 use serde_json::json;
 
@@ -10,10 +11,12 @@ use crate::model::{
     name::Name,
     period::Period,
     topology::{
-        Admin, Backup, Count, Group, Host, Limits, Outlier, Probe, Rebalance, Retries, Scheduler,
-        Service, Share, SlowStart, Sticky, Timeouts, Topology, Weight, WhenAllDown,
+        Admin, Backup, Count, Group, Host, Limits, Outlier, Probe, Queue, Rebalance, Retries,
+        Scheduler, Service, Share, SlowStart, Sticky, Tcp, Timeouts, Topology, Weight, WhenAllDown,
     },
 };
+
+mod edge;
 
 fn address() -> impl Strategy<Value = Address> {
     any::<std::net::IpAddr>()
@@ -76,15 +79,14 @@ fn group(name: Name) -> impl Strategy<Value = Group> {
         Sticky { ttl, entries }
     });
     let hosts = names(0, 4).prop_flat_map(|names| names.into_iter().map(host).collect::<Vec<_>>());
-    let keys = (
-        scheduler(),
-        option::of(sticky),
-        option::of(probe()),
-        health(),
-        hosts,
-    );
-    keys.prop_map(
-        move |(scheduler, sticky, probe, (outlier, slow_start, panic), hosts)| Group {
+    let checks = (option::of(probe()), health(), towards_hosts());
+    (scheduler(), option::of(sticky), checks, hosts).prop_map(
+        move |(
+            scheduler,
+            sticky,
+            (probe, (outlier, slow_start, panic), (send_proxy, source)),
+            hosts,
+        )| Group {
             name: name.clone(),
             scheduler,
             sticky,
@@ -97,6 +99,8 @@ fn group(name: Name) -> impl Strategy<Value = Group> {
             } else {
                 WhenAllDown::Refuse
             },
+            send_proxy,
+            source,
             hosts,
         },
     )
@@ -170,15 +174,15 @@ fn service(name: Name, listen: Vec<Address>) -> impl Strategy<Value = Service> {
         names(1, 3).prop_flat_map(|names| names.into_iter().map(group).collect::<Vec<_>>());
     (
         timeouts,
-        option::of(count()),
+        edge(),
         0..=16_i64,
         groups,
         any::<[bool; 2]>(),
         option::of(rebalance()),
     )
         .prop_map(
-            move |(timeouts, sessions, retries, groups, [active, default_timeouts], rebalance)| {
-                Service {
+            move |(timeouts, edge, retries, groups, [active, default_timeouts], rebalance)| {
+                edge.put_on(Service {
                     name: name.clone(),
                     listen: listen.clone(),
                     active: active.then(|| groups[groups.len() - 1].name.clone()),
@@ -187,7 +191,6 @@ fn service(name: Name, listen: Vec<Address>) -> impl Strategy<Value = Service> {
                     } else {
                         timeouts
                     },
-                    limits: Limits { sessions },
                     retries: Retries::try_from(retries).unwrap(),
                     backup: (!active && groups.len() > 1).then(|| Backup {
                         group: groups[1].name.clone(),
@@ -196,7 +199,12 @@ fn service(name: Name, listen: Vec<Address>) -> impl Strategy<Value = Service> {
                     }),
                     rebalance,
                     groups,
-                }
+                    limits: Limits::default(),
+                    queue: Queue::default(),
+                    access: Vec::new(),
+                    proxy_protocol: None,
+                    tcp: Tcp::default(),
+                })
             },
         )
 }

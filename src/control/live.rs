@@ -3,14 +3,14 @@
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
-use super::running::Surroundings;
+use super::{running::Surroundings, terms::terms};
 use crate::{
     balance::{
         Candidate, Host, View,
         host::UNLIMITED,
         portion::{Portion, Warmup},
         scheduler::{self, Memory},
-        view::{Limits, Timeouts},
+        view::Terms,
     },
     health::{self, memory::Remembered},
     model::{
@@ -149,12 +149,14 @@ impl Group {
 /// What a weight can be at most, also where a host asks for more.
 const MAX_WEIGHT: u64 = 256;
 
-/// What sessions of `wanted` are to look at, of which the group `active` serves.
+/// What sessions of `wanted` are to look at, of which the group `active` serves. What is
+/// counted for the limits of `before` goes on to be counted.
 pub(super) fn view(
     wanted: &topology::Service,
     active: Option<&topology::Group>,
     groups: &HashMap<Name, Group>,
     around: Surroundings,
+    before: Option<&Terms>,
 ) -> View {
     let live = active.and_then(|group| groups.get(&group.name));
     let (name, kind, sticky) = match active {
@@ -169,30 +171,8 @@ pub(super) fn view(
         .map(|live| Arc::clone(&live.memory))
         .unwrap_or_default();
     let scheduler = scheduler::build(kind, sticky, &hosts, &memory);
-    let limits = Limits {
-        sessions: wanted
-            .limits
-            .sessions
-            .map_or(around.room, |count| count.get()),
-    };
-    let topology::Timeouts {
-        connect,
-        idle,
-        half_closed,
-        lifetime,
-    } = wanted.timeouts;
-    let timeouts = Timeouts {
-        connect: connect.limit(),
-        idle: idle.limit(),
-        half_closed: half_closed.limit(),
-        lifetime: lifetime.limit(),
-    };
-    View::new(
-        name,
-        (timeouts, limits, wanted.retries.get()),
-        hosts.into(),
-        scheduler,
-    )
+    let terms = terms(wanted, around.room, before);
+    View::new(name, terms, hosts.into(), scheduler)
 }
 
 /// Which host `client` would get from `view` at `now`, and why; `kind` is its scheduler. Asking

@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod balancer;
 mod beginning;
+mod binding;
 pub mod cloud_event;
 pub mod controller;
 mod explain;
@@ -17,6 +18,7 @@ mod live;
 mod outcome;
 pub mod outside;
 mod pipeline;
+mod prepare;
 mod query;
 pub mod reconcile;
 pub mod record;
@@ -25,6 +27,7 @@ mod spread;
 mod stand_in;
 pub mod status;
 mod status_json;
+mod terms;
 mod watch;
 
 pub use balancer::Balancer;

@@ -59,11 +59,11 @@ pub struct Runtime {
     /// Sessions that fit, where a service sets no limit.
     room: u32,
     acceptors: TaskTracker,
-    topology: Topology,
+    pub(super) topology: Topology,
     services: HashMap<Name, Running>,
-    listening: HashMap<Key, Listening>,
+    pub(super) listening: HashMap<Key, Listening>,
     /// What was given up, until its backlog has been served.
-    left: HashMap<Key, Left>,
+    pub(super) left: HashMap<Key, Left>,
     /// Services that were removed, until their last session has ended.
     retired: Vec<Arc<Service>>,
     /// What the clock of the lanes lacks to milliseconds since 1970.
@@ -123,10 +123,13 @@ impl Runtime {
                     source,
                 };
                 let listener = match self.listening.get(&key) {
-                    Some(listening) if listening.service == service.name => continue,
+                    Some(listening) if listening.service == service.name => {
+                        self.stays(service, address).map_err(refused)?;
+                        continue;
+                    }
                     Some(listening) => &listening.listener,
                     None => {
-                        let listener = self.bind(&key).map_err(refused)?;
+                        let listener = self.bind(&key, &service.tcp).map_err(refused)?;
                         bound.entry(key.clone()).or_insert(listener)
                     }
                 };
@@ -139,13 +142,6 @@ impl Runtime {
             bound,
             accepting,
         })
-    }
-
-    /// Binds what nobody listens on; or takes up again what somebody did until a moment ago and is
-    /// not done with yet, which could not be bound.
-    fn bind(&self, key: &Key) -> io::Result<Listener> {
-        let left = self.left.get(key).and_then(Left::upgrade);
-        left.map_or_else(|| Listener::bind(key.0.socket()), Ok)
     }
 
     /// Makes `prepared` what runs. Open sessions go on, whatever happened to their service,
@@ -184,6 +180,7 @@ impl Runtime {
             );
         }
         self.drop_unwanted(&next);
+        self.tune_listeners(&next);
         self.topology = next;
     }
 
@@ -312,6 +309,13 @@ impl Runtime {
             listening.stop.cancel();
         }
         self.acceptors.close();
+    }
+
+    /// Whether sessions leave a line when they end, from now on.
+    pub fn log_access(&self, access_log: bool) {
+        self.lanes
+            .iter()
+            .for_each(|lane| lane.log_access(access_log));
     }
 
     /// Follows the tasks that accept; they are done some time after [`Self::stop_accepting`].

@@ -98,7 +98,8 @@ impl Running {
             (group.name.clone(), live)
         });
         let groups: HashMap<Name, Group> = groups.collect();
-        let view = view(wanted, &groups, &failover, around);
+        let before = service.as_ref().map(|(service, ..)| service.view());
+        let view = view(wanted, &groups, &failover, around, before.as_deref());
         let Some((service, exhausted, spread)) = service else {
             return Self {
                 exhausted: view.hosts().is_empty(),
@@ -156,7 +157,8 @@ impl Running {
 
     /// Shows new sessions what holds now.
     fn show(&mut self, wanted: &topology::Service, around: Surroundings) {
-        let view = view(wanted, &self.groups, &self.failover, around);
+        let before = self.service.view();
+        let view = view(wanted, &self.groups, &self.failover, around, Some(&before));
         self.swap(view, wanted, around);
     }
 
@@ -264,8 +266,10 @@ fn view(
     groups: &HashMap<Name, Group>,
     failover: &Failover,
     around: Surroundings,
+    before: Option<&View>,
 ) -> View {
-    live::view(wanted, serving(wanted, failover), groups, around)
+    let before = before.map(|view| &view.terms);
+    live::view(wanted, serving(wanted, failover), groups, around, before)
 }
 
 /// What is told of something that happened in the group at `path`.

@@ -7,7 +7,7 @@ use super::{
     Mode, Outcome, Verdict,
     brake::{Brake, Fallen, Pull},
     history::{History, Rules, Said, Seen},
-    memory::Remembered,
+    memory::{Remembered, asks_the_same},
     news::{Flip, News, Signal},
     outlier::{self, Outlier},
     release::Release,
@@ -77,7 +77,7 @@ impl Group {
             let address = host.address.socket();
             let kept = old.remove(&host.name).filter(|old| old.address == address);
             let mut kept = kept.unwrap_or_else(|| known.host(&host.name, address, wanted));
-            if !same_probe && !self.wanted.is_new() {
+            if !same_probe && self.wanted.probe.is_some() {
                 (kept.history, kept.wishes) = (History::default(), Wishes::default());
             }
             if wanted.outlier.is_none() {
@@ -334,13 +334,6 @@ impl Group {
     }
 }
 
-impl Wanted {
-    /// Whether nothing has been wanted of it yet.
-    fn is_new(&self) -> bool {
-        self.probe.is_none()
-    }
-}
-
 impl Host {
     pub(super) fn new(address: SocketAddr, history: History, outlier: Outlier) -> Self {
         Self {
@@ -363,13 +356,4 @@ impl Host {
         let down = self.is_down() && self.fall != Fall::Doubted;
         !down && self.outlier.ejected().is_none() && self.wishes.mode == Mode::Ready
     }
-}
-
-/// Whether two probes ask a host the same, however often.
-pub(super) fn asks_the_same(
-    one: Option<&topology::Probe>,
-    other: Option<&topology::Probe>,
-) -> bool {
-    let asked = |probe: &topology::Probe| (probe.kind.clone(), probe.port);
-    one.map(asked) == other.map(asked)
 }

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    group::{Group, Host, asks_the_same},
+    group::{Group, Host},
     history::{History, Said},
     outlier::{Ejection, Outlier},
 };
@@ -72,4 +72,10 @@ impl Group {
             hosts: self.hosts.iter().filter_map(known).collect(),
         }
     }
+}
+
+/// Whether two probes ask a host the same, however often.
+pub(super) fn asks_the_same(one: Option<&Probe>, other: Option<&Probe>) -> bool {
+    let asked = |probe: &Probe| (probe.kind.clone(), probe.port);
+    one.map(asked) == other.map(asked)
 }

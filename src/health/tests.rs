@@ -12,6 +12,7 @@ use super::{
 use crate::model::{name::Name, topology};
 
 mod property;
+mod restart;
 
 fn wanted(hosts: usize, more: Value) -> topology::Group {
     let host =
@@ -313,22 +314,4 @@ fn a_disabled_host_is_forgotten() {
     group.become_like(&next, &Remembered::default());
     assert_eq!(group.report(&name(1), 0).health, Health::Unknown);
     assert_eq!(group.in_use(), 1);
-}
-
-#[test]
-fn health_outlives_a_restart() {
-    let config = wanted(3, json!({"probe": probed(), "outlier": {}}));
-    let mut before = group(&config);
-    probe(&mut before, 1, 1000, "---");
-    before.count(&name(2), 2000, 5);
-    let kept = serde_json::to_value(before.remember()).unwrap();
-    let kept: Remembered = serde_json::from_value(kept).unwrap();
-    let mut after = Group::default();
-    after.become_like(&config, &kept);
-    assert!(!after.tick(3000) || after.take_news().is_empty());
-    assert_eq!(usable(&after, 3), [3]);
-    let report = after.report(&name(1), 3000);
-    assert_eq!((report.health, report.since), (Health::Down, Some(1000)));
-    probe(&mut after, 2, 32_000, "+");
-    assert_eq!(usable(&after, 3), [2, 3]);
 }

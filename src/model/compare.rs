@@ -210,6 +210,10 @@ fn bare(service: &Service) -> Service {
         retries: service.retries,
         backup: service.backup.clone(),
         rebalance: service.rebalance,
+        queue: service.queue,
+        access: service.access.clone(),
+        proxy_protocol: service.proxy_protocol.clone(),
+        tcp: service.tcp,
         groups: Vec::new(),
     }
 }
@@ -225,6 +229,8 @@ fn bare_group(group: &Group) -> Group {
         slow_start: group.slow_start,
         panic: group.panic,
         when_all_down: group.when_all_down,
+        send_proxy: group.send_proxy,
+        source: group.source,
         hosts: Vec::new(),
     }
 }
@@ -240,7 +246,7 @@ fn shown(object: &impl serde::Serialize, without: &[&str], defaults: Value) -> C
             continue;
         }
         match value.as_object() {
-            Some(nested) if key == "timeouts" || key == "limits" => {
+            Some(nested) if NESTED.contains(&key.as_str()) => {
                 let inner = nested.iter();
                 all.extend(inner.map(|(inner, value)| (format!("{key}.{inner}"), value.clone())));
             }
@@ -252,15 +258,23 @@ fn shown(object: &impl serde::Serialize, without: &[&str], defaults: Value) -> C
     all
 }
 
+/// Tables whose keys are shown by themselves.
+const NESTED: [&str; 4] = ["timeouts", "limits", "queue", "tcp"];
+
 fn service_defaults() -> Value {
     json!({"active": null, "timeouts.connect": "3s", "timeouts.idle": "10m",
-           "timeouts.half_closed": "30s", "timeouts.lifetime": "0s", "limits.sessions": null, "retries": 2,
-           "backup": null, "rebalance": null})
+           "timeouts.half_closed": "30s", "timeouts.lifetime": "0s", "retries": 2,
+           "limits.sessions": null, "limits.per_client": null, "limits.rate": null,
+           "limits.rate_per_client": null, "queue.length": 0, "queue.timeout": "5s",
+           "access": null, "proxy_protocol": null, "tcp.keepalive": "0s",
+           "tcp.user_timeout": "0s", "tcp.defer_accept": "0s", "tcp.backlog": 65535,
+           "tcp.v6only": true, "backup": null, "rebalance": null})
 }
 
 fn group_defaults() -> Value {
-    json!({"scheduler": "round-robin", "sticky": null, "probe": null, "outlier": null, "slow_start": null,
-           "panic": null, "when_all_down": "refuse"})
+    json!({"scheduler": "round-robin", "sticky": null, "probe": null, "outlier": null,
+           "slow_start": null, "panic": null, "when_all_down": "refuse", "send_proxy": null,
+           "source": null})
 }
 
 fn host_defaults() -> Value {

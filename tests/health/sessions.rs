@@ -112,7 +112,7 @@ async fn no_client_notices_a_host_that_is_killed_under_load() {
     let took = killed.elapsed();
     // The interval and a tenth, as often as it takes to fall, and the time that a probe may take.
     let promised = Duration::from_millis(3 * 220 + 100);
-    assert!(took <= promised + Duration::from_millis(250), "{took:?}");
+    assert!(took <= promised + Duration::from_secs(1), "{took:?}");
     let failures = host(&balancer, "w2").connect_failures;
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(
