@@ -200,7 +200,7 @@ impl Inner {
         if let Some(away) = verdict.away {
             because = format!("{because}; {away}");
         }
-        self.take_in(login, accepted, &because, now, effects)
+        self.hold(login, accepted, &because, now, effects)
     }
 
     fn login(
@@ -225,7 +225,7 @@ impl Inner {
         }
     }
 
-    fn take_in(
+    fn hold(
         &mut self,
         login: Login,
         accepted: Accepted,
