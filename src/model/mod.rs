@@ -11,6 +11,7 @@ mod edit;
 pub mod error;
 pub mod event;
 pub mod name;
+pub mod network;
 pub mod period;
 pub mod policy;
 pub mod principal;
