@@ -11,6 +11,7 @@ pub mod clock;
 pub mod local;
 pub mod login;
 mod noise;
+pub mod radius;
 pub mod rules;
 mod steps;
 mod table;
