@@ -12,11 +12,13 @@
 //! - [`balance`]: which host takes a session: live counters, the view, the schedulers. Pure but for
 //!   atomics; imports `model`.
 //! - [`proxy`]: the data plane: accept, find a host, carry the bytes. Imports `model`, `balance`.
+//! - [`health`]: asks hosts whether they can take sessions. Imports `model`.
 //! - [`control`]: makes what runs match what is wanted. Imports `model`, `balance`, `proxy`.
 #![cfg_attr(
     feature = "server",
     doc = "
 - [`config`]: the configuration file, read with every problem at once. Imports `model`.
+- [`stomp`]: a STOMP 1.2 client. Imports none.
 - [`cli`]: the command line: what can be typed, and what it exits with. Imports all; imported by
   the program only.
 - [`app`]: the program: threads, balancer and signals, from start to exit. Imports all; imported
@@ -68,7 +70,10 @@ pub mod config;
 pub mod control;
 #[cfg(feature = "server")]
 pub mod doors;
+pub mod health;
 #[cfg(feature = "server")]
 pub mod journal;
 pub mod model;
 pub mod proxy;
+#[cfg(feature = "server")]
+pub mod stomp;

@@ -19,6 +19,7 @@ use crate::{
     control::{
         Control,
         outside::{Access, Told},
+        record::Entry,
     },
     doors::authority::{Accepted, Attempt, Authority, Later, Login, LoginReply, Proof},
     model::{
@@ -179,10 +180,12 @@ fn told(data: Value, effects: Effects) -> Told {
 }
 
 async fn record(control: &Control, told: Told) -> Result<(), CommandError> {
-    for (key, value) in told.keep {
-        control.keep(key, value).await?;
-    }
-    control.record(told.events).await
+    let entry = Entry {
+        events: told.events,
+        keep: told.keep,
+        ..Entry::default()
+    };
+    control.record_entry(entry).await
 }
 
 impl Authority for People {

@@ -39,6 +39,12 @@ impl Answer {
         }
     }
 
+    /// As JSON text.
+    pub fn to_text(&self) -> String {
+        // There is nothing in it that JSON cannot say.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
     /// It was refused.
     pub fn refused(id: String, revision: u64, error: CommandError) -> Self {
         Self {

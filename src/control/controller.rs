@@ -16,12 +16,13 @@ use tokio::sync::broadcast;
 use super::{
     answer::Answer,
     balancer::{ApplyError, Balancer},
+    beginning::begin,
     handle::{Control, LAG, Message, WAITING},
     jobs::Jobs,
-    outside::{Access, File},
+    outside::{Access, File, Told},
     pipeline::{Asked, Pipeline, now, reply},
     query,
-    record::{Entry, Last, Record, RecordError, Revision},
+    record::{self, Entry, Last, Record, RecordError},
 };
 use crate::model::{
     catalogue::entry,
@@ -30,8 +31,7 @@ use crate::model::{
     name::Name,
     policy::authorize,
     principal::{Door, Principal},
-    state::{Jobs as WaitingJobs, State},
-    topology::{Admin, Topology},
+    topology::Topology,
 };
 
 /// Commands that may share a transaction.
@@ -139,59 +139,6 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
     Ok((control, thread))
 }
 
-/// Runs and records the first configuration.
-fn begin(balancer: &Balancer, record: &mut dyn Record, first: Begin) -> Result<State, StartError> {
-    let (state, entry) = match first {
-        Begin::Recorded(last) => (last.state, None),
-        Begin::New {
-            topology,
-            digest,
-            last,
-        } => {
-            let before = last.map(|last| last.state).unwrap_or_default();
-            let mut drains = before.jobs.drains;
-            drains.retain(|drain| {
-                let host = topology.host(&drain.host);
-                host.is_some_and(|host| host.admin == Admin::Draining)
-            });
-            // Who edited the file has decided: what waited to be confirmed waits no longer.
-            let pending = None;
-            let state = State {
-                revision: before.revision + 1,
-                topology: topology.clone(),
-                jobs: WaitingJobs { pending, drains },
-            };
-            let diff = crate::model::compare::compare(&before.topology, &topology);
-            let revision = Revision {
-                revision: state.revision,
-                time: now(),
-                author: "file".to_owned(),
-                door: Door::File,
-                reason: None,
-                diff: diff.lines,
-            };
-            let data = serde_json::json!({"revision": state.revision, "author": "file", "door": Door::File, "diff": revision.diff});
-            let mut events = diff.events;
-            events.push(Event::new("config.changed", state.revision, data));
-            let entry = Entry {
-                time: revision.time,
-                revision: Some((revision, topology)),
-                jobs: Some(state.jobs.clone()),
-                file_digest: digest,
-                events,
-                answered: None,
-            };
-            (state, Some(entry))
-        }
-    };
-    let prepared = balancer.check_and_prepare(state.topology.clone())?;
-    if let Some(entry) = entry {
-        record.record(&[entry])?;
-    }
-    balancer.commit(prepared);
-    Ok(state)
-}
-
 #[derive(Debug)]
 struct Controller {
     pipeline: Pipeline,
@@ -249,12 +196,14 @@ impl Controller {
                     principal,
                     request,
                     id,
+                    once,
                     reply,
                 } => {
                     let asked = Asked {
                         principal: *principal,
                         request: *request,
                         id,
+                        once,
                         reply: Some(reply),
                     };
                     self.sort(asked, &mut changes);
@@ -263,12 +212,18 @@ impl Controller {
                     self.flush(&mut changes);
                     return false;
                 }
-                Message::Record { events, reply } => {
-                    let _ = reply.send(self.pipeline.record_events(events));
+                Message::Record { entry, reply } => {
+                    let entry = Entry {
+                        time: now(),
+                        ..*entry
+                    };
+                    let _ = reply.send(self.pipeline.record_entry(entry));
                 }
-                Message::Keep { key, value, reply } => {
-                    let kept = self.pipeline.record.keep(&key, value.as_ref());
-                    let _ = reply.send(kept.map_err(super::pipeline::unreadable));
+                Message::Seen { id, reply } => {
+                    // What came before it has been carried out.
+                    self.flush(&mut changes);
+                    let seen = record::seen(self.pipeline.record.as_ref(), &id);
+                    let _ = reply.send(seen.map_err(super::pipeline::unreadable));
                 }
                 Message::Kept { prefix, reply } => {
                     let kept = self.pipeline.record.kept(&prefix);
@@ -316,15 +271,34 @@ impl Controller {
     /// Answers what changes nothing. Refusals are written down, answers are not.
     fn answer(&mut self, asked: Asked) {
         let authorized = authorize(&asked.principal, asked.request.command.clone(), None);
-        let data = authorized.and_then(|authorized| query::answer(&mut self.pipeline, &authorized));
-        match data {
-            Ok(data) => {
-                let revision = self.pipeline.state.revision;
-                let (diff, data) = query::split(data);
-                reply(asked.reply, Answer::done(asked.id, revision, diff, data));
-            }
+        let told = authorized.and_then(|authorized| query::answer(&mut self.pipeline, &authorized));
+        match told {
+            Ok(told) => self.tell(asked, told),
             Err(error) => self.pipeline.refuse(asked, error),
         }
+    }
+
+    /// Answers with what was found, after what it leaves behind is recorded.
+    fn tell(&mut self, asked: Asked, Told { data, events, keep }: Told) {
+        let revision = self.pipeline.state.revision;
+        let (diff, data) = query::split(data);
+        let answer = Answer::done(asked.id, revision, diff, data);
+        let once = asked.once;
+        if events.is_empty() && keep.is_empty() && once.is_none() {
+            return reply(asked.reply, answer);
+        }
+        let entry = Entry {
+            time: now(),
+            events,
+            keep,
+            answered: once.map(|once| once.answered(answer.to_text())),
+            ..Entry::default()
+        };
+        let answer = match self.pipeline.record_entry(entry) {
+            Ok(()) => answer,
+            Err(error) => Answer::refused(answer.id, revision, error),
+        };
+        reply(asked.reply, answer);
     }
 }
 
@@ -347,6 +321,7 @@ pub(super) fn by_timer(command: Command, reason: &str) -> Asked {
         principal,
         request,
         id: "timer".to_owned(),
+        once: None,
         reply: None,
     }
 }

@@ -6,7 +6,10 @@ use std::sync::{Arc, mpsc::SyncSender};
 
 use tokio::sync::{broadcast, oneshot};
 
-use super::{answer::Answer, record::Recorded};
+use super::{
+    answer::Answer,
+    record::{Entry, Once, Recorded, Seen},
+};
 use crate::model::{
     command::Request,
     error::{Code, CommandError},
@@ -26,16 +29,16 @@ pub(super) enum Message {
         principal: Box<Principal>,
         request: Box<Request>,
         id: String,
+        once: Option<Once>,
         reply: oneshot::Sender<Answer>,
     },
     Record {
-        events: Vec<Event>,
+        entry: Box<Entry>,
         reply: oneshot::Sender<Result<(), CommandError>>,
     },
-    Keep {
-        key: String,
-        value: Option<Value>,
-        reply: oneshot::Sender<Result<(), CommandError>>,
+    Seen {
+        id: (String, String),
+        reply: oneshot::Sender<Result<Seen, CommandError>>,
     },
     /// The task ends after what came before this.
     Stop,
@@ -66,12 +69,36 @@ impl Control {
     /// Not cancel safe in one way only: a command that was handed over is carried out, whether
     /// or not anybody still waits for its answer.
     pub async fn execute(&self, principal: Principal, request: Request, id: String) -> Answer {
+        self.carry_out(principal, request, id, None).await
+    }
+
+    /// As [`Self::execute`]; the answer is recorded under `once` with whatever the command does,
+    /// all or nothing. Whether it was seen before is for the caller to ask: [`Self::seen`]. An
+    /// answer `unavailable` may be one that could not be recorded.
+    pub async fn execute_once(
+        &self,
+        principal: Principal,
+        request: Request,
+        id: String,
+        once: Once,
+    ) -> Answer {
+        self.carry_out(principal, request, id, Some(once)).await
+    }
+
+    async fn carry_out(
+        &self,
+        principal: Principal,
+        request: Request,
+        id: String,
+        once: Option<Once>,
+    ) -> Answer {
         let unavailable = Answer::refused(id.clone(), 0, busy());
         let (principal, request) = (Box::new(principal), Box::new(request));
         let message = |reply| Message::Execute {
             principal,
             request,
             id,
+            once,
             reply,
         };
         self.ask(message).await.unwrap_or(unavailable)
@@ -82,7 +109,30 @@ impl Control {
     /// # Errors
     /// `unavailable` when the journal cannot take them.
     pub async fn record(&self, events: Vec<Event>) -> Result<(), CommandError> {
-        self.ask(|reply| Message::Record { events, reply })
+        let entry = Entry {
+            events,
+            ..Entry::default()
+        };
+        self.record_entry(entry).await
+    }
+
+    /// Records an entry that no command caused, dated now, and publishes its events.
+    ///
+    /// # Errors
+    /// `unavailable` when the journal cannot take it.
+    pub async fn record_entry(&self, entry: Entry) -> Result<(), CommandError> {
+        let entry = Box::new(entry);
+        self.ask(|reply| Message::Record { entry, reply })
+            .await
+            .unwrap_or_else(|| Err(busy()))
+    }
+
+    /// What is known of the id of a command that came.
+    ///
+    /// # Errors
+    /// `unavailable` when the journal cannot be read.
+    pub async fn seen(&self, id: (String, String)) -> Result<Seen, CommandError> {
+        self.ask(|reply| Message::Seen { id, reply })
             .await
             .unwrap_or_else(|| Err(busy()))
     }
@@ -92,9 +142,11 @@ impl Control {
     /// # Errors
     /// `unavailable` when the journal cannot take it.
     pub async fn keep(&self, key: String, value: Option<Value>) -> Result<(), CommandError> {
-        self.ask(|reply| Message::Keep { key, value, reply })
-            .await
-            .unwrap_or_else(|| Err(busy()))
+        let entry = Entry {
+            keep: vec![(key, value)],
+            ..Entry::default()
+        };
+        self.record_entry(entry).await
     }
 
     /// The values kept under keys that begin with `prefix`.

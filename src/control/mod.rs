@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod balancer;
+mod beginning;
 pub mod cloud_event;
 pub mod controller;
 pub(crate) mod fault;

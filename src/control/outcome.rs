@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::{
     answer::Answer,
     pipeline::{Asked, now},
-    record::{Entry, Revision},
+    record::{Answered, Entry, Revision},
 };
 use crate::model::{
     command::{Command, Options},
@@ -58,6 +58,7 @@ pub(super) fn done(asked: &Asked, change: &Change, mut entry: Entry) -> Outcome 
     entry.events.push(audit(asked, revision, None));
     let diff = change.lines.clone();
     let answer = Answer::done(asked.id.clone(), revision, diff, Value::Null);
+    entry.answered = answered(asked, &answer);
     Outcome {
         entry,
         answer,
@@ -73,6 +74,7 @@ pub(super) fn dry(asked: &Asked, state: &State, change: &Change) -> Outcome {
     let entry = Entry {
         time: now(),
         events,
+        answered: answered(asked, &answer),
         ..Entry::default()
     };
     Outcome {
@@ -85,18 +87,24 @@ pub(super) fn dry(asked: &Asked, state: &State, change: &Change) -> Outcome {
 
 pub(super) fn refused(asked: &Asked, revision: u64, error: CommandError) -> Outcome {
     let events = vec![audit(asked, revision, Some(&error))];
+    let answer = Answer::refused(asked.id.clone(), revision, error);
     let entry = Entry {
         time: now(),
         events,
+        answered: answered(asked, &answer),
         ..Entry::default()
     };
-    let answer = Answer::refused(asked.id.clone(), revision, error);
     Outcome {
         entry,
         answer,
         close: None,
         reply: None,
     }
+}
+
+fn answered(asked: &Asked, answer: &Answer) -> Option<Answered> {
+    let once = asked.once.clone()?;
+    Some(once.answered(answer.to_text()))
 }
 
 /// The line of the audit trail: who, how checked, from where, what, and what came of it.

@@ -19,7 +19,7 @@ use super::{
     outcome::{Outcome, done, dry, entry, refused},
     outside::{Access, File, PreparedFile},
     reconcile::Prepared,
-    record::{Entry, Record, RecordError, Recorded},
+    record::{Entry, Once, Record, RecordError, Recorded},
 };
 use crate::model::{
     command::{Command, Request},
@@ -55,6 +55,8 @@ pub(super) struct Asked {
     pub(super) principal: Principal,
     pub(super) request: Request,
     pub(super) id: String,
+    /// Where it is carried out once, however often it comes.
+    pub(super) once: Option<Once>,
     pub(super) reply: Option<oneshot::Sender<Answer>>,
 }
 
@@ -203,7 +205,7 @@ impl Pipeline {
             .map(|outcome| outcome.entry.clone())
             .collect();
         fault::reached(fault::BEFORE_RECORD);
-        let events = match self.record_all(&entries, &next) {
+        let events = match self.record_all(&entries) {
             Ok(events) => events,
             Err(error) => return fail_all(outcomes, self.state.revision, &error),
         };
@@ -232,18 +234,12 @@ impl Pipeline {
     }
 
     /// Records; where it is not known whether that worked, the journal is asked.
-    fn record_all(
-        &mut self,
-        entries: &[Entry],
-        next: &State,
-    ) -> Result<Vec<Recorded>, RecordError> {
+    fn record_all(&mut self, entries: &[Entry]) -> Result<Vec<Recorded>, RecordError> {
         let before = self.record.last_sequence()?;
         match self.record.record(entries) {
-            Err(RecordError::Unknown(why)) => match self.record.last() {
-                Ok(Some(last))
-                    if last.state.revision == next.revision
-                        && next.revision != self.state.revision =>
-                {
+            // One event of it is there, so all of it is: it was one transaction.
+            Err(RecordError::Unknown(why)) => match self.record.last_sequence() {
+                Ok(last) if last > before => {
                     tracing::error!(why, "the journal failed, and has the change all the same");
                     self.record.events(before, usize::MAX)
                 }
@@ -268,21 +264,27 @@ impl Pipeline {
 
     /// Records an entry that no command caused, and publishes its events.
     pub(super) fn record_entry(&mut self, entry: Entry) -> Result<(), CommandError> {
-        let recorded = self
-            .record
-            .record(&[entry])
-            .map_err(|error| unavailable(&error))?;
-        self.publish(recorded);
+        let recorded = self.record_all(&[entry]);
+        self.publish(recorded.map_err(|error| unavailable(&error))?);
         Ok(())
     }
 
     /// Answers a refusal that was found before or beside the pipeline, and writes it down.
     pub(super) fn refuse(&mut self, asked: Asked, error: CommandError) {
-        let outcome = refused(&asked, self.state.revision, error);
-        if let Ok(events) = self.record.record(&[outcome.entry]) {
-            self.publish(events);
-        }
-        reply(asked.reply, outcome.answer);
+        let revision = self.state.revision;
+        let outcome = refused(&asked, revision, error);
+        let answer = match self.record_all(&[outcome.entry]) {
+            Ok(events) => {
+                self.publish(events);
+                outcome.answer
+            }
+            // An answer that could not be recorded is none.
+            Err(error) if asked.once.is_some() => {
+                Answer::refused(asked.id, revision, unavailable(&error))
+            }
+            Err(_) => outcome.answer,
+        };
+        reply(asked.reply, answer);
     }
 
     fn publish(&self, events: Vec<Recorded>) {

@@ -41,10 +41,10 @@ const MANY: u32 = 10_000;
 pub(super) fn answer(
     pipeline: &mut Pipeline,
     authorized: &Authorized,
-) -> Result<Value, CommandError> {
+) -> Result<Told, CommandError> {
     let principal = authorized.principal();
     let scope = &principal.services;
-    match authorized.command() {
+    let data = match authorized.command() {
         Command::Status {} => Ok(super::status_json::node(pipeline, scope)),
         Command::Whoami {} => whoami(pipeline, principal),
         Command::Help {} => Ok(help()),
@@ -63,17 +63,13 @@ pub(super) fn answer(
                     "nobody can log in here: there is no [auth]",
                 ));
             };
-            let Told { data, events, keep } = access.answer(principal, command)?;
-            for (key, value) in keep {
-                pipeline
-                    .record
-                    .keep(&key, value.as_ref())
-                    .map_err(unreadable)?;
-            }
-            pipeline.record_events(events)?;
-            Ok(data)
+            return access.answer(principal, command);
         }
-    }
+    }?;
+    Ok(Told {
+        data,
+        ..Told::default()
+    })
 }
 
 /// Takes the diff out of the data, where the answer has one.

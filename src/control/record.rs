@@ -57,6 +57,33 @@ pub struct Answered {
     pub answer: String,
 }
 
+/// What makes a command one that is carried out once, however often it comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Once {
+    /// Who sends it, and the id that they gave it: unique together.
+    pub id: (String, String),
+    /// A digest of what was sent under that id.
+    pub digest: Vec<u8>,
+}
+
+impl Once {
+    /// It with the answer that it got.
+    pub fn answered(self, answer: String) -> Answered {
+        let Self { id, digest } = self;
+        Answered { id, digest, answer }
+    }
+}
+
+/// What is known of an id before a command is carried out under it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The answer that was given under it.
+    pub answered: Option<Answered>,
+    /// Until when answers may have been forgotten: milliseconds since 1970. A command that could
+    /// have come by then may have been carried out although no answer is known.
+    pub forgotten: u64,
+}
+
 /// Everything that one command leaves behind. All of it is kept, or nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Entry {
@@ -70,6 +97,8 @@ pub struct Entry {
     pub file_digest: Option<Vec<u8>>,
     /// What happened.
     pub events: Vec<Event>,
+    /// What is to be kept under which key; `None` is to be forgotten.
+    pub keep: Vec<(String, Option<Value>)>,
     /// The answer to be given again when the command comes again.
     pub answered: Option<Answered>,
 }
@@ -147,6 +176,13 @@ pub trait Record: Send + std::fmt::Debug {
     /// When it cannot be read.
     fn answered(&self, id: &(String, String)) -> Result<Option<Answered>, RecordError>;
 
+    /// When the newest answer was given that is no longer kept: milliseconds since 1970; 0 while
+    /// all are kept.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn forgotten(&self) -> Result<u64, RecordError>;
+
     /// Keeps a value under a key, durably: logins and the like.
     ///
     /// # Errors
@@ -158,6 +194,14 @@ pub trait Record: Send + std::fmt::Debug {
     /// # Errors
     /// When it cannot be read.
     fn kept(&self, prefix: &str) -> Result<Vec<(String, Value)>, RecordError>;
+}
+
+/// What `record` knows of `id`.
+pub(super) fn seen(record: &dyn Record, id: &(String, String)) -> Result<Seen, RecordError> {
+    Ok(Seen {
+        answered: record.answered(id)?,
+        forgotten: record.forgotten()?,
+    })
 }
 
 /// How many events and revisions a record in memory keeps.
@@ -176,7 +220,8 @@ struct Memory {
     sequence: u64,
     /// The last number of each category, for when its events are no longer kept.
     categories: HashMap<Category, u64>,
-    answered: Vec<Answered>,
+    answered: Vec<(u64, Answered)>,
+    forgotten: u64,
     values: std::collections::BTreeMap<String, Value>,
 }
 
@@ -197,7 +242,12 @@ impl Memory {
             .file_digest
             .clone()
             .or_else(|| self.file_digest.take());
-        self.answered.extend(entry.answered.clone());
+        let answered = entry.answered.clone();
+        self.answered
+            .extend(answered.map(|answered| (entry.time, answered)));
+        for (key, value) in &entry.keep {
+            self.keep(key, value.as_ref());
+        }
         let mut recorded = Vec::new();
         for event in &entry.events {
             self.sequence += 1;
@@ -216,8 +266,17 @@ impl Memory {
         let surplus = self.revisions.len().saturating_sub(KEPT);
         self.revisions.drain(..surplus);
         let surplus = self.answered.len().saturating_sub(KEPT);
-        self.answered.drain(..surplus);
+        for (time, _) in self.answered.drain(..surplus) {
+            self.forgotten = self.forgotten.max(time);
+        }
         recorded
+    }
+
+    fn keep(&mut self, key: &str, value: Option<&Value>) {
+        match value {
+            Some(value) => self.values.insert(key.to_owned(), value.clone()),
+            None => self.values.remove(key),
+        };
     }
 }
 
@@ -277,20 +336,17 @@ impl Record for InMemory {
     }
 
     fn answered(&self, id: &(String, String)) -> Result<Option<Answered>, RecordError> {
-        Ok(self
-            .memory()
-            .answered
-            .iter()
-            .find(|answered| answered.id == *id)
-            .cloned())
+        let memory = self.memory();
+        let mut answers = memory.answered.iter().map(|(_, answered)| answered);
+        Ok(answers.find(|answered| answered.id == *id).cloned())
+    }
+
+    fn forgotten(&self) -> Result<u64, RecordError> {
+        Ok(self.memory().forgotten)
     }
 
     fn keep(&mut self, key: &str, value: Option<&Value>) -> Result<(), RecordError> {
-        let mut memory = self.memory();
-        match value {
-            Some(value) => memory.values.insert(key.to_owned(), value.clone()),
-            None => memory.values.remove(key),
-        };
+        self.memory().keep(key, value);
         Ok(())
     }
 

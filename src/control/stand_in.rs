@@ -59,24 +59,28 @@ fn take(
             principal,
             request,
             id,
+            once,
             reply,
         } => {
-            let _ = reply.send(answer(*principal, *request, id));
-        }
-        Message::Record { events, reply } => {
+            let answer = answer(*principal, *request, id);
             let entry = Entry {
-                events,
+                answered: once.map(|once| once.answered(answer.to_text())),
                 ..Entry::default()
             };
-            let recorded = record.record(&[entry]);
+            // Memory always takes it.
+            let _ = record.record(&[entry]);
+            let _ = reply.send(answer);
+        }
+        Message::Record { entry, reply } => {
+            let recorded = record.record(&[*entry]);
             for event in recorded.iter().flatten() {
                 let _ = publish.send(event.clone());
             }
             let _ = reply.send(recorded.map(drop).map_err(unavailable));
         }
-        Message::Keep { key, value, reply } => {
-            let kept = record.keep(&key, value.as_ref());
-            let _ = reply.send(kept.map_err(unavailable));
+        Message::Seen { id, reply } => {
+            let seen = super::record::seen(record, &id);
+            let _ = reply.send(seen.map_err(unavailable));
         }
         Message::Stop => {}
         Message::Kept { prefix, reply } => {

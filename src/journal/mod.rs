@@ -188,6 +188,10 @@ impl Record for Journal {
         self.read(|live| read::answered(&live.connection, id))
     }
 
+    fn forgotten(&self) -> Result<u64, RecordError> {
+        self.read(|live| read::forgotten(&live.connection))
+    }
+
     fn keep(&mut self, key: &str, value: Option<&Value>) -> Result<(), RecordError> {
         self.write(|live| write::keep(live, key, value))
     }

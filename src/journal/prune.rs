@@ -6,8 +6,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{
     Keep,
     error::Fault,
-    read::{signed, unsigned},
+    read::{FORGOTTEN, forgotten, signed, unsigned},
     tail::Tail,
+    write::save_meta,
 };
 
 /// How long the answer to a command is kept, in milliseconds: a day. No command is valid so long.
@@ -63,11 +64,17 @@ fn answers(connection: &Connection, now: u64, room: u64) -> Result<(), Fault> {
     let surplus = unsigned(newest).saturating_sub(ANSWERS);
     let expired = now.saturating_sub(ANSWERS_AGE);
     if unsigned(time) < expired || unsigned(oldest) <= surplus {
-        let sql = "DELETE FROM command WHERE number <= ?1 AND (time < ?2 OR number <= ?3)";
-        let last = unsigned(oldest) + room;
-        connection
+        let bounds = [unsigned(oldest) + room, expired, surplus].map(signed);
+        let sql = "SELECT max(time) FROM command
+            WHERE number <= ?1 AND (time < ?2 OR number <= ?3)";
+        let newest: Option<i64> = connection
             .prepare_cached(sql)?
-            .execute([last, expired, surplus].map(signed))?;
+            .query_row(bounds, |row| row.get(0))?;
+        // What could be known by a removed answer is not taken for new when it comes again.
+        let newest = newest.map_or(0, unsigned).max(forgotten(connection)?);
+        save_meta(connection, FORGOTTEN, &signed(newest))?;
+        let sql = "DELETE FROM command WHERE number <= ?1 AND (time < ?2 OR number <= ?3)";
+        connection.prepare_cached(sql)?.execute(bounds)?;
     }
     Ok(())
 }

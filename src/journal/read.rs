@@ -144,6 +144,14 @@ pub(super) fn answered(
     Ok(statement.query_row(params![id.0, id.1], found).optional()?)
 }
 
+/// Under which key the time of the newest answer stands that was removed.
+pub(super) const FORGOTTEN: &str = "answers_forgotten";
+
+pub(super) fn forgotten(connection: &Connection) -> Result<u64, Fault> {
+    let time: Option<i64> = meta(connection, FORGOTTEN)?;
+    Ok(time.map_or(0, unsigned))
+}
+
 pub(super) fn kept(connection: &Connection, prefix: &str) -> Result<Vec<(String, Value)>, Fault> {
     let sql = "SELECT key, value FROM value WHERE key >= ?1 ORDER BY key";
     let mut statement = connection.prepare_cached(sql)?;

@@ -60,16 +60,20 @@ pub(super) fn record(
 
 pub(super) fn keep(live: &mut Live, key: &str, value: Option<&Value>) -> Result<(), Failure> {
     let transaction = begin(&mut live.connection)?;
+    put(&transaction, key, value)?;
+    commit(transaction)
+}
+
+fn put(connection: &Connection, key: &str, value: Option<&Value>) -> Result<(), Fault> {
     match value {
         Some(value) => run(
-            &transaction,
+            connection,
             "INSERT INTO value (key, value) VALUES (?1, ?2)
                 ON CONFLICT (key) DO UPDATE SET value = excluded.value",
             &[&key, &value.to_string()],
-        )?,
-        None => run(&transaction, "DELETE FROM value WHERE key = ?1", &[&key])?,
+        ),
+        None => run(connection, "DELETE FROM value WHERE key = ?1", &[&key]),
     }
-    commit(transaction)
 }
 
 fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
@@ -86,7 +90,11 @@ fn run(connection: &Connection, sql: &str, values: &[&dyn ToSql]) -> Result<(), 
     Ok(())
 }
 
-fn save_meta(connection: &Connection, key: &str, value: &dyn ToSql) -> Result<(), Fault> {
+pub(super) fn save_meta(
+    connection: &Connection,
+    key: &str,
+    value: &dyn ToSql,
+) -> Result<(), Fault> {
     let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2)
         ON CONFLICT (key) DO UPDATE SET value = excluded.value";
     run(connection, sql, &[&key, value])
@@ -108,6 +116,9 @@ impl Tail {
         }
         if let Some(digest) = &entry.file_digest {
             save_meta(connection, "file_digest", digest)?;
+        }
+        for (key, value) in &entry.keep {
+            put(connection, key, value.as_ref())?;
         }
         if let Some(answered) = &entry.answered {
             answer(connection, answered, entry.time)?;

@@ -190,3 +190,6 @@ fn cisco_pairs(packet: &Packet) -> Vec<String> {
     }
     pairs
 }
+
+#[cfg(test)]
+mod tests;

@@ -289,4 +289,4 @@ fn add_chap(packet: &mut Packet, password: &[u8]) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

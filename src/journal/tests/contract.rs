@@ -172,6 +172,25 @@ fn values_are_kept_replaced_and_forgotten() {
 }
 
 #[test]
+fn an_entry_keeps_values_with_whatever_else_is_in_it() {
+    each(|record| {
+        record.keep("bus/old", Some(&json!(1))).unwrap();
+        let both = Entry {
+            keep: vec![
+                ("bus/new".to_owned(), Some(json!({"key": "x"}))),
+                ("bus/old".to_owned(), None),
+            ],
+            ..entry(1, 9)
+        };
+        record.record(&[both]).unwrap();
+        let kept = ("bus/new".to_owned(), json!({"key": "x"}));
+        assert_eq!(record.kept("bus/"), Ok(vec![kept]));
+        assert_eq!(record.answered(&answered(1).id), Ok(Some(answered(1))));
+        assert_eq!(record.forgotten(), Ok(0));
+    });
+}
+
+#[test]
 fn texts_of_every_kind_come_back_as_they_were() {
     each(|record| {
         let mut odd = entry(1, 9);

@@ -98,6 +98,7 @@ fn entry(n: u64, hosts: u64) -> Entry {
             Event::new("host.changed", "web/blue/w1", json!({"weight": n})),
             Event::new("config.changed", n, json!({"revision": n})),
         ],
+        keep: Vec::new(),
         answered: Some(answered(n)),
     }
 }

@@ -179,7 +179,9 @@ fn answers_are_kept_for_a_day_and_up_to_a_number() {
     journal.record(&[at(1, 1000), at(2, 2000)]).unwrap();
     journal.record(&[at(3, day + 1000)]).unwrap();
     assert_eq!(journal.answered(&answered(1).id), Ok(Some(answered(1))));
+    assert_eq!(journal.forgotten(), Ok(0));
     journal.record(&[at(4, day + 1001)]).unwrap();
+    assert_eq!(journal.forgotten(), Ok(1000));
     assert_eq!(journal.answered(&answered(1).id), Ok(None));
     assert_eq!(journal.answered(&answered(2).id), Ok(Some(answered(2))));
 
@@ -201,6 +203,10 @@ fn answers_are_kept_for_a_day_and_up_to_a_number() {
         journal.answered(&("s".to_owned(), "old".to_owned())),
         Ok(None)
     );
+    assert_eq!(journal.forgotten(), Ok(1_000_000_000));
+    journal.record(&[at(6, 2 * day + 3000)]).unwrap();
+    drop(journal);
+    assert_eq!(dir.open().forgotten(), Ok(1_000_000_000));
 }
 
 #[test]

@@ -173,8 +173,10 @@ async fn a_server_that_hangs_takes_its_time_and_no_more_and_is_asked_last_from_t
 
 #[tokio::test]
 async fn where_nobody_listens_the_next_one_is_asked_at_once() {
-    let gone = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let gone = gone.local_addr().unwrap();
+    // A port that nobody else gets, and where nothing from elsewhere is taken.
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    socket.connect("127.0.0.1:9").await.unwrap();
+    let gone = socket.local_addr().unwrap();
     let honest = saying(|request, _| vec![accept(request, "lb-admin")]).await;
     let patient = |servers| Options {
         timeout: Duration::from_secs(60),

@@ -12,7 +12,7 @@ fn secret() -> SecretString {
     SecretString::from(SECRET)
 }
 
-fn request(required: bool) -> Request {
+pub(in super::super) fn request(required: bool) -> Request {
     let question = Question {
         user: "ada",
         password: &"analytical".into(),
@@ -25,7 +25,12 @@ fn request(required: bool) -> Request {
 }
 
 /// What a server that knows the secret answers to `request`.
-fn answer(request: &Request, code: Code, attributes: &[AVP], proven: bool) -> Vec<u8> {
+pub(in super::super) fn answer(
+    request: &Request,
+    code: Code,
+    attributes: &[AVP],
+    proven: bool,
+) -> Vec<u8> {
     let asked = Packet::decode(request.bytes(), SECRET.as_bytes()).unwrap();
     let mut packet = asked.make_response_packet(code);
     packet.extend(attributes.to_vec());
@@ -42,7 +47,7 @@ fn answer(request: &Request, code: Code, attributes: &[AVP], proven: bool) -> Ve
     packet.encode().unwrap()
 }
 
-fn text(kind: u8, value: &str) -> AVP {
+pub(in super::super) fn text(kind: u8, value: &str) -> AVP {
     AVP::from_string(kind, value)
 }
 
@@ -196,7 +201,12 @@ fn only_answers_to_this_request_by_who_knows_the_secret_count() {
     // A wrong proof is not as good as none, and two are not better than one.
     for wrong in [vec![0; 16], vec![0; 15], vec![]] {
         let proof = AVP::from_bytes(80, &wrong);
-        let datagram = answer(&asked, Code::AccessAccept, &[proof.clone()], false);
+        let datagram = answer(
+            &asked,
+            Code::AccessAccept,
+            std::slice::from_ref(&proof),
+            false,
+        );
         assert_eq!(refused(&lax, &datagram), Discarded::MessageAuthenticator);
         let datagram = answer(&asked, Code::AccessAccept, &[proof], true);
         assert_eq!(refused(&asked, &datagram), Discarded::MessageAuthenticator);
@@ -215,71 +225,6 @@ fn what_stands_behind_the_length_is_padding_and_what_is_missing_is_missed() {
     let mut endless = vec![0; 5000];
     endless[..4].copy_from_slice(&[2, asked.bytes()[1], 0x13, 0x88]);
     assert_eq!(asked.read(&endless).unwrap_err(), Discarded::Length);
-}
-
-#[test]
-fn roles_are_the_values_of_one_attribute_that_are_text() {
-    let pair = |vendor: u8, kind: u8, value: &str| {
-        let mut bytes = vec![
-            0,
-            0,
-            0,
-            vendor,
-            kind,
-            u8::try_from(value.len() + 2).unwrap(),
-        ];
-        bytes.extend(value.as_bytes());
-        AVP::from_bytes(26, &bytes)
-    };
-    let attributes = [
-        text(11, "lb-admin"),
-        text(11, "lb-viewer"),
-        text(11, "lb-admin"),
-        text(11, "two\nlines"),
-        AVP::from_bytes(11, &[0xff, 0xfe]),
-        text(25, "web-team"),
-        pair(9, 1, "shell:roles=\"lb-admin lb-operator\""),
-        pair(9, 1, "shell:priv-lvl=15"),
-        pair(9, 2, "not-a-pair"),
-        pair(8, 1, "not-cisco"),
-        AVP::from_bytes(26, &[0, 0, 0, 9, 1, 200, 65]),
-        AVP::from_bytes(26, &[0, 0, 0, 9, 1, 0]),
-        AVP::from_bytes(26, &[0, 0]),
-    ];
-    let asked = request(true);
-    let datagram = answer(&asked, Code::AccessAccept, &attributes, true);
-    let Ok(Answer::Accept(granted)) = asked.read(&datagram) else {
-        panic!("not accepted");
-    };
-    let values = |attribute| granted.values(attribute);
-    assert_eq!(values(RoleAttribute::FilterId), ["lb-admin", "lb-viewer"]);
-    assert_eq!(values(RoleAttribute::Class), ["web-team"]);
-    let pairs = [
-        "shell:roles=\"lb-admin lb-operator\"",
-        "lb-admin",
-        "lb-operator",
-        "shell:priv-lvl=15",
-    ];
-    assert_eq!(values(RoleAttribute::CiscoAvpair), pairs);
-}
-
-#[test]
-fn a_message_is_one_line_that_no_terminal_obeys() {
-    let asked = request(true);
-    let nasty = "Enter\u{1b}[2J\r\nyour \u{202e}code\0";
-    let attributes = [text(18, nasty), text(18, "now"), text(24, "state")];
-    let datagram = answer(&asked, Code::AccessChallenge, &attributes, true);
-    let Ok(Answer::Challenge(challenged)) = asked.read(&datagram) else {
-        panic!("no challenge");
-    };
-    assert_eq!(challenged.message, "Enter [2J your code now");
-    assert_eq!(challenged.state.as_deref(), Some(b"state".as_slice()));
-    let endless = vec![text(18, &"x".repeat(253)); 15];
-    let datagram = answer(&asked, Code::AccessReject, &endless, true);
-    let Ok(Answer::Reject(refusal)) = asked.read(&datagram) else {
-        panic!("no rejection");
-    };
-    assert!(refusal.message.len() <= 400);
 }
 
 proptest! {
