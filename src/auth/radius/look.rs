@@ -35,11 +35,8 @@ struct Look {
 }
 
 impl Radius {
-    /// Whether any of the servers is there. All are asked at once.
-    ///
-    /// # Errors
-    /// Why it seems that none is.
-    pub async fn look(&self) -> Result<(), String> {
+    /// Whether any of the servers is there, or why it seems that none is. All are asked at once.
+    pub(super) async fn look(&self) -> Result<(), String> {
         let mut looks = JoinSet::new();
         for server in &self.options.servers {
             let look = Look {

@@ -10,10 +10,10 @@ use std::{
 
 use rustls::ClientConfig;
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
 
 use super::{
-    Accepted, Answering, Authenticator, Credentials, Outcome, Steps, Vouched, clock::Clock,
+    Accepted, Answering, Authenticator, Credentials, Outcome, Presence, Steps, Vouched,
+    clock::Clock,
 };
 
 mod answer;
@@ -73,14 +73,6 @@ pub struct Options {
     pub trust: Duration,
     /// What this node is called, for the servers.
     pub node: String,
-}
-
-/// What a login remembers of its Access-Accept.
-#[derive(Deserialize, Serialize)]
-struct Voucher {
-    /// When it was: milliseconds since 1970.
-    accepted: u64,
-    values: Vec<String>,
 }
 
 /// The servers.
@@ -148,19 +140,18 @@ impl Radius {
     /// There is no asking RADIUS about somebody without their password: what it once said counts
     /// for a while.
     fn still(&self, vouched: &Vouched) -> Outcome {
-        let voucher: Voucher = match serde_json::from_str(&vouched.voucher) {
-            Ok(voucher) => voucher,
-            Err(_) => return Outcome::Rejected("nothing is known of their log-in".to_owned()),
+        let Ok(accepted) = vouched.voucher.parse::<u64>() else {
+            return Outcome::Rejected("nothing is known of their log-in".to_owned());
         };
         // Also where the clock was set back: then it is not known how old it is.
-        let age = self.clock.now().unix_ms.abs_diff(voucher.accepted);
+        let age = self.clock.now().unix_ms.abs_diff(accepted);
         if u128::from(age) >= self.options.trust.as_millis() {
             let trust = humantime::format_duration(self.options.trust);
             let because = format!("their Access-Accept is older than {trust}");
             return Outcome::Rejected(because);
         }
         Outcome::Accepted(Accepted {
-            values: voucher.values,
+            values: vouched.values.clone(),
             voucher: vouched.voucher.clone(),
             ..Accepted::named(&vouched.user)
         })
@@ -182,11 +173,7 @@ impl Authenticator for Radius {
         Box::pin(std::future::ready(outcome))
     }
 
-    fn explain(&self, user: &str) -> Vec<String> {
-        let attribute = self.options.role_attribute;
-        vec![format!(
-            "RADIUS says nothing of {user} without their password; rules with `radius` go by the \
-             {attribute} of the answer"
-        )]
+    fn answers(&self) -> Presence<'_> {
+        Box::pin(self.look())
     }
 }

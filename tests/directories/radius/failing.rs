@@ -159,7 +159,7 @@ async fn a_server_that_hangs_takes_its_time_and_no_more_and_is_asked_last_from_t
             "twice at first, and then not any more"
         );
     }
-    both.look().await.unwrap();
+    both.answers().await.unwrap();
 
     let begin = Instant::now();
     let because = unavailable(by(&[hanging]).await);
@@ -191,7 +191,7 @@ async fn where_nobody_listens_the_next_one_is_asked_at_once() {
     let alone = radius(patient(vec![at(gone)]));
     let because = unavailable(log_in(&alone, "ada", "analytical").await);
     assert!(because.contains("refused"), "{because}");
-    let away = alone.look().await.unwrap_err();
+    let away = alone.answers().await.unwrap_err();
     assert!(away.starts_with(&gone.to_string()), "{away}");
     assert!(begin.elapsed() < Duration::from_secs(60));
 }
@@ -209,11 +209,14 @@ async fn a_server_that_does_not_know_status_server_is_there_all_the_same() {
         1 => vec![signed(request, Code::AccessReject, &[], SECRET)],
         _ => Vec::new(),
     });
-    radius(options(vec![at(old.await)])).look().await.unwrap();
+    radius(options(vec![at(old.await)]))
+        .answers()
+        .await
+        .unwrap();
     let liar = saying(|request, _| vec![signed(request, Code::AccessAccept, &[], "guessed")]);
     let begin = Instant::now();
     radius(options(vec![at(liar.await)]))
-        .look()
+        .answers()
         .await
         .unwrap_err();
     assert!(begin.elapsed() < Duration::from_secs(2));
@@ -235,6 +238,7 @@ async fn an_access_accept_covers_changes_for_as_long_as_it_is_trusted() {
     let vouched = pointsman::auth::Vouched {
         user: accepted.user.clone(),
         rights: serde_json::from_str(r#"{"role":"admin","services":["*"]}"#).unwrap(),
+        values: accepted.values.clone(),
         voucher: accepted.voucher.clone(),
     };
     for (since, trusted) in [(0, true), (299_999, true), (300_000, false)] {

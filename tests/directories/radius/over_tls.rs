@@ -54,7 +54,7 @@ async fn a_server_is_asked_over_tls_and_must_be_who_it_is_called() {
         }
         other => panic!("{}", other.sentence()),
     }
-    tls.look().await.unwrap();
+    tls.answers().await.unwrap();
 
     // Its certificate is for names, not for the address.
     let mut by_address = plain.clone();
@@ -62,7 +62,7 @@ async fn a_server_is_asked_over_tls_and_must_be_who_it_is_called() {
     let by_address = radius(by_address);
     let because = unavailable(log_in(&by_address, "ada", "analytical").await);
     assert!(because.contains("certificate"), "{because}");
-    by_address.look().await.unwrap_err();
+    by_address.answers().await.unwrap_err();
 
     let mut other_authority = plain.clone();
     let files = other_authority.tls.as_mut().unwrap();

@@ -48,9 +48,9 @@ async fn each_user_gets_what_the_server_says_by_pap_and_chap_over_both_protocols
         let six = radius(options(vec![listener]));
         assert_eq!(accepted(log_in(&six, "ada", "analytical").await).len(), 2);
         rejected(log_in(&six, "ada", "wrong").await);
-        six.look().await.unwrap();
+        six.answers().await.unwrap();
     }
-    strict.look().await.unwrap();
+    strict.answers().await.unwrap();
 }
 
 #[tokio::test]
