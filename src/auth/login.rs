@@ -284,6 +284,15 @@ impl Logins {
         Some(held.login.principal(door, from))
     }
 
+    /// Whose the login with this id is, with a command that came by this door from there. `None`
+    /// when it is over. Only for a door that has other proof than a token.
+    pub fn principal_of(&self, id: &str, door: Door, from: &str) -> Option<Principal> {
+        let now = self.clock.now();
+        let inner = self.inner();
+        let held = inner.table.by_id(id, now)?;
+        Some(held.login.principal(door, from))
+    }
+
     /// Whether `principal` still has the rights that they logged in with; asked before a change
     /// is applied. Who never logged in (the daemon's own parts) has nothing to lose.
     ///

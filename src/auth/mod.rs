@@ -10,7 +10,7 @@ pub mod backends;
 pub mod clock;
 pub mod local;
 pub mod login;
-mod noise;
+pub mod noise;
 pub mod rules;
 mod steps;
 mod table;
