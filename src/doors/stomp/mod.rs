@@ -6,6 +6,7 @@
 //! so the node may be killed at any moment, and the broker delivers again what was not finished.
 
 mod bus;
+pub mod caller;
 pub mod claims;
 mod command;
 mod conflict;
