@@ -64,6 +64,7 @@ fn web(hosts: Vec<Host>) -> Result<Service, Failure> {
             name: "blue".parse()?,
             scheduler: Scheduler::LeastConnections,
             sticky: None,
+            probe: None,
             hosts,
         }],
     })

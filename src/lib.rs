@@ -12,6 +12,7 @@
 //! - [`balance`]: which host takes a session: live counters, the view, the schedulers. Pure but for
 //!   atomics; imports `model`.
 //! - [`proxy`]: the data plane: accept, find a host, carry the bytes. Imports `model`, `balance`.
+//! - [`health`]: asks hosts whether they can take sessions. Imports `model`.
 //! - [`control`]: makes what runs match what is wanted. Imports `model`, `balance`, `proxy`.
 #![cfg_attr(
     feature = "server",
@@ -69,6 +70,7 @@ pub mod config;
 pub mod control;
 #[cfg(feature = "server")]
 pub mod doors;
+pub mod health;
 #[cfg(feature = "server")]
 pub mod journal;
 pub mod model;

@@ -198,6 +198,7 @@ fn full_config() -> toml::Table {
             load_factor: Some(2.0),
         },
         sticky: Some(Sticky::default()),
+        probe: Some(full_probe()),
         hosts: vec![host],
     };
     let service = Service {
@@ -222,6 +223,16 @@ fn full_config() -> toml::Table {
     full
 }
 
+/// Of the kinds, that with the most keys.
+fn full_probe() -> pointsman::model::topology::Probe {
+    let text = r#"kind = "http"
+        fast_interval = "1s"
+        port = 80
+        host = "a"
+        body = "b""#;
+    toml::from_str(text).unwrap()
+}
+
 #[test]
 fn the_explained_configuration_sets_every_key() {
     let (mut known, mut explained) = (BTreeSet::new(), BTreeSet::new());
@@ -229,7 +240,7 @@ fn the_explained_configuration_sets_every_key() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/pointsman.toml");
     let text = fs::read_to_string(path).unwrap();
     keys(&text.parse::<toml::Table>().unwrap().into(), &mut explained);
-    assert_eq!(known.len(), 47);
+    assert_eq!(known.len(), 59);
     assert!(text.contains("\n# services_file = "));
     assert_eq!(explained, known);
 }

@@ -2,6 +2,7 @@
 //! It must not make one that the model's check refuses.
 
 use proptest::{option, prelude::*};
+use serde_json::json;
 
 use crate::model::{
     address::Address,
@@ -9,8 +10,8 @@ use crate::model::{
     name::Name,
     period::Period,
     topology::{
-        Admin, Count, Group, Host, Limits, Retries, Scheduler, Service, Sticky, Timeouts, Topology,
-        Weight,
+        Admin, Count, Group, Host, Limits, Probe, Retries, Scheduler, Service, Sticky, Timeouts,
+        Topology, Weight,
     },
 };
 
@@ -75,11 +76,36 @@ fn group(name: Name) -> impl Strategy<Value = Group> {
         Sticky { ttl, entries }
     });
     let hosts = names(0, 4).prop_flat_map(|names| names.into_iter().map(host).collect::<Vec<_>>());
-    (scheduler(), option::of(sticky), hosts).prop_map(move |(scheduler, sticky, hosts)| Group {
+    let keys = (scheduler(), option::of(sticky), option::of(probe()), hosts);
+    keys.prop_map(move |(scheduler, sticky, probe, hosts)| Group {
         name: name.clone(),
         scheduler,
         sticky,
+        probe,
         hosts,
+    })
+}
+
+fn probe() -> impl Strategy<Value = Probe> {
+    let own_keys = proptest::sample::select(vec![
+        json!({"kind": "tcp"}),
+        json!({"kind": "tls", "server_name": "a.example", "ca": "inside", "warn_days": 30}),
+        json!({"kind": "http", "path": "/#1", "status": ["200", "300-399"], "body": "\"ok\""}),
+        json!({"kind": "http", "tls": true, "method": "HEAD", "host": "a.example"}),
+        json!({"kind": "exec", "program": "check_db"}),
+        json!({"kind": "agent", "port": 9707, "send": "web"}),
+    ]);
+    let times = (100..3_600_000_u64, option::of(1..=100_u8), 1..=100_u8);
+    (own_keys, times).prop_map(|(mut keys, (interval, rise, fall))| {
+        let interval = Period::from_millis(interval);
+        keys["interval"] = json!(interval);
+        keys["timeout"] = json!(interval);
+        keys["fall"] = json!(fall);
+        if let Some(rise) = rise {
+            keys["rise"] = json!(rise);
+            keys["fast_interval"] = json!(interval);
+        }
+        serde_json::from_value(keys).unwrap()
     })
 }
 

@@ -15,6 +15,7 @@ mod live;
 mod outcome;
 pub mod outside;
 mod pipeline;
+mod prepare;
 mod query;
 pub mod reconcile;
 pub mod record;

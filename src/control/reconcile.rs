@@ -319,6 +319,13 @@ impl Runtime {
         self.acceptors.close();
     }
 
+    /// Whether sessions leave a line when they end, from now on.
+    pub fn log_access(&self, access_log: bool) {
+        self.lanes
+            .iter()
+            .for_each(|lane| lane.log_access(access_log));
+    }
+
     /// Follows the tasks that accept; they are done some time after [`Self::stop_accepting`].
     pub fn acceptors(&self) -> TaskTracker {
         self.acceptors.clone()

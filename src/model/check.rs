@@ -13,6 +13,8 @@ use super::{
     topology::{Group, Service, Topology},
 };
 
+mod probe;
+
 /// The most hosts that one group may have.
 pub const MAX_HOSTS: usize = 10_000;
 
@@ -74,6 +76,9 @@ fn check_group(group: &Group, listen: &[Address], place: &Place, problems: &mut 
     {
         let message = "no client can be remembered for no time; without `sticky` none is";
         problems.push(Problem::new(place.key("sticky").key("ttl"), message));
+    }
+    if let Some(probe) = &group.probe {
+        probe::check_probe(probe, &place.key("probe"), problems);
     }
     let root = place.key("host");
     if group.hosts.len() > MAX_HOSTS {

@@ -218,6 +218,7 @@ fn bare_group(group: &Group) -> Group {
         name: group.name.clone(),
         scheduler: group.scheduler,
         sticky: group.sticky,
+        probe: group.probe.clone(),
         hosts: Vec::new(),
     }
 }
@@ -251,7 +252,7 @@ fn service_defaults() -> Value {
 }
 
 fn group_defaults() -> Value {
-    json!({"scheduler": "round-robin", "sticky": null})
+    json!({"scheduler": "round-robin", "sticky": null, "probe": null})
 }
 
 fn host_defaults() -> Value {

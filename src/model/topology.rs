@@ -13,9 +13,11 @@ use super::{
 };
 
 mod number;
+pub mod probe;
 mod scheduler;
 
-pub use number::{Count, Retries, Weight};
+pub use number::{Count, Days, Port, Retries, Times, Weight};
+pub use probe::{Probe, ProbeKind};
 pub use scheduler::Scheduler;
 
 /// All services, in the order in which they stand in the file.
@@ -98,6 +100,9 @@ pub struct Group {
     /// Remembers which client went to which host; absent: it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sticky: Option<Sticky>,
+    /// How the hosts are checked; absent: they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Probe>,
     /// The hosts.
     #[serde(default, rename = "host")]
     pub hosts: Vec<Host>,

@@ -6,7 +6,10 @@ use super::{
     tests::{host, services},
     *,
 };
-use crate::{config::samples, model::topology::Weight};
+use crate::{
+    config::samples,
+    model::topology::{Probe, Weight},
+};
 
 /// Adds comments to a rendered file: above and at the end of lines, as `mask` says.
 fn with_comments(text: &str, mask: &[u8]) -> String {
@@ -28,6 +31,12 @@ fn with_comments(text: &str, mask: &[u8]) -> String {
     }
     out.push_str("# the end\n");
     out
+}
+
+/// The probe of any group of `topology`.
+fn any_probe(topology: &Topology) -> Option<Probe> {
+    let mut groups = topology.services.iter().flat_map(|service| &service.groups);
+    groups.find_map(|group| group.probe.clone())
 }
 
 /// A change of any kind to `old`, chosen by `dice`, with parts from `other`.
@@ -63,6 +72,7 @@ fn change(old: &Topology, other: &Topology, dice: [usize; 4]) -> Topology {
         6 if hosts > 0 => group.hosts[c % hosts].weight = Weight::try_from(77).unwrap(),
         7 if hosts > 0 => group.hosts[c % hosts].max_sessions = None,
         8 => group.sticky = None,
+        12 => group.probe.clone_from(&any_probe(other)),
         9 => group.hosts.reverse(),
         10 => service.groups.reverse(),
         11 => service.timeouts = crate::model::topology::Timeouts::default(),
@@ -78,6 +88,8 @@ struct About {
     is_header: bool,
     /// Whether it is a line within a table of settings.
     is_inner: bool,
+    /// Its own key there.
+    inner: String,
     key: String,
 }
 
@@ -115,6 +127,7 @@ fn abouts(text: &str) -> Vec<Option<About>> {
             names: names.clone(),
             is_header: line.starts_with("[["),
             is_inner: !table.is_empty() && !is_header,
+            inner: own.to_owned(),
             key: key.to_owned(),
         };
         abouts.push((!line.is_empty() && !line.starts_with('#')).then_some(about));
@@ -142,13 +155,26 @@ fn is_there(about: &About, topology: &Topology) -> bool {
         return false;
     };
     let Some(name) = names.next() else {
-        return key != "sticky" || group.sticky.is_some();
+        return match key {
+            "sticky" => group.sticky.is_some(),
+            "probe" => has_key(group.probe.as_ref(), about),
+            _ => true,
+        };
     };
     let mut hosts = group.hosts.iter();
     let Some(host) = hosts.find(|host| host.name.as_str() == name) else {
         return false;
     };
     key != "max_sessions" || host.max_sessions.is_some()
+}
+
+/// Whether there is a probe, with the key of its own that `about` is about.
+fn has_key(probe: Option<&Probe>, about: &About) -> bool {
+    let Some(probe) = probe else {
+        return false;
+    };
+    let keys = serde_json::to_value(probe).unwrap();
+    !about.is_inner || keys.get(&about.inner).is_some()
 }
 
 fn belongs_to_removed(text: &str, index: usize, next: &Topology) -> bool {
@@ -177,7 +203,7 @@ proptest! {
         old in samples::topology(),
         other in samples::topology(),
         mask in proptest::collection::vec(0..8_u8, 1..40),
-        dice in [0..13_usize, 0..9_usize, 0..9_usize, 0..9_usize],
+        dice in [0..14_usize, 0..9_usize, 0..9_usize, 0..9_usize],
     ) {
         let text = with_comments(&render(&old), &mask);
         prop_assert_eq!(&services(&text), &old);

@@ -54,3 +54,15 @@ bounded_number! {
     /// How many further hosts are tried when a connect fails: 0 to 16.
     Retries(u8), 0..=16, default 2
 }
+bounded_number! {
+    /// How many times in a row: 1 to 100.
+    Times(u8), 1..=100, default 1
+}
+bounded_number! {
+    /// A port of TCP: 1 to 65535.
+    Port(u16), 1..=65535, default 1
+}
+bounded_number! {
+    /// A number of days, up to ten years.
+    Days(u16), 0..=3650, default 14
+}

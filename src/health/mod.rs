@@ -1,0 +1,108 @@
+//! Probes: asking a host whether it can take sessions.
+//! They must not judge what a series of answers means, nor change anything.
+//!
+//! To add one: a kind in [`crate::model::topology::ProbeKind`], an arm in `build`, a file here.
+
+use std::{fmt, future::Future, net::SocketAddr, pin::Pin, time::Duration};
+
+use crate::model::{
+    name::{HostPath, Name},
+    topology::{self, ProbeKind},
+};
+
+mod connect;
+mod means;
+mod outcome;
+mod tcp;
+
+pub use means::{Means, Program};
+pub use outcome::{Advice, Mode, Outcome, Verdict};
+use tokio::time::Instant;
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The host's name.
+    pub host: HostPath,
+    /// Where it takes sessions.
+    pub address: SocketAddr,
+}
+
+/// One way to ask a host whether it can take sessions.
+///
+/// Whoever implements it keeps to this, and the tests hold each implementation to it:
+///
+/// - The future ends at the deadline at the latest, with [`Verdict::Failed`] when it is the host
+///   that kept us waiting.
+/// - Dropped at any moment, it leaves nothing behind: no task, descriptor or process.
+/// - It never panics, whatever the host sends, and reads no more of it than it needs.
+/// - It fails a host only for what the host did. Where we could not ask (no descriptors left, the
+///   program cannot be started) it is [`Verdict::NotAsked`].
+/// - The reason is one lower-case sentence on one line, and says what was found.
+pub trait Probe: Send + Sync + fmt::Debug {
+    /// Asks `target`, once, at `address`, which may have another port than where it takes sessions.
+    fn ask<'a>(
+        &'a self,
+        target: &'a Target,
+        address: SocketAddr,
+        deadline: Instant,
+    ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+}
+
+/// A probe as a group wants it, ready to be asked.
+#[derive(Debug)]
+pub struct Prober {
+    probe: Box<dyn Probe>,
+    port: Option<u16>,
+    timeout: Duration,
+}
+
+impl Prober {
+    /// Asks `target` once, for as long as the configuration allows. The future may be dropped.
+    pub async fn ask(&self, target: &Target) -> Outcome {
+        let mut address = target.address;
+        if let Some(port) = self.port {
+            address.set_port(port);
+        }
+        let deadline = Instant::now() + self.timeout;
+        self.probe.ask(target, address, deadline).await
+    }
+}
+
+/// Why a probe cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BuildError {
+    /// It runs a program that the settings do not name.
+    #[error("there is no [programs.{0}]")]
+    NoProgram(Name),
+    /// It trusts certificates that the settings do not name.
+    #[error("there is no [certificates.{0}]")]
+    NoCertificates(Name),
+    /// The certificates that it trusts cannot be used.
+    #[error("the certificates that it trusts cannot be used: {0}")]
+    Certificates(String),
+    /// This library was built without what it needs.
+    #[error("a probe of kind {0} needs the feature `server`, which this library was built without")]
+    NotBuiltIn(&'static str),
+}
+
+/// The probe that `wanted` describes, with `means` for what the settings must provide.
+///
+/// # Errors
+///
+/// When `means` has no such program or certificates, or they cannot be used.
+pub fn build(wanted: &topology::Probe, means: &Means) -> Result<Prober, BuildError> {
+    let _ = means;
+    let probe: Box<dyn Probe> = match &wanted.kind {
+        ProbeKind::Tcp => Box::new(tcp::Tcp),
+        ProbeKind::Tls(_)
+        | ProbeKind::Http(_)
+        | ProbeKind::Exec { .. }
+        | ProbeKind::Agent { .. } => return Err(BuildError::NotBuiltIn(wanted.kind.word())),
+    };
+    Ok(Prober {
+        probe,
+        port: wanted.port.map(topology::Port::get),
+        timeout: wanted.timeout.duration(),
+    })
+}
