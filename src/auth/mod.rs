@@ -10,7 +10,7 @@ pub mod backends;
 pub mod clock;
 pub mod local;
 pub mod login;
-mod noise;
+pub mod noise;
 mod presence;
 mod questions;
 pub mod radius;
