@@ -16,7 +16,7 @@ use super::{
     document::Document,
     doors::{DoorError, Doors},
     last_good,
-    people::{Asked, KEPT, People},
+    people::{KEPT, People},
     settings::{Commit, Living},
 };
 use crate::{
@@ -91,16 +91,12 @@ pub(super) fn start_node(
         Begin::New { last, .. } => last.as_ref().map_or(0, |last| last.state.revision) + 1,
     };
     let document = Document::new(opened.store, opened.expected, revision, living.clone());
-    let access = Asked {
-        people: Arc::clone(&people),
-        runtime: runtime.clone(),
-    };
     let (control, thread) = start(Start {
         node: living.now().node.name.clone(),
         balancer: Arc::clone(balancer),
         record: Box::new(opened.journal),
         file: Some(Box::new(document)),
-        access: Some(Box::new(access)),
+        access: Some(Arc::clone(&people) as Arc<_>),
         first: opened.begin,
         redo_file: opened.behind,
     })?;
@@ -114,6 +110,7 @@ pub(super) fn start_node(
         }
         let _ = recording.record(events).await;
     });
+    runtime.spawn(look_after(Arc::clone(&people), doors.clone()));
     runtime.spawn(keep_telling(people, doors.clone()));
     Ok(Node {
         control,
@@ -192,6 +189,14 @@ fn open_doors(
 /// What is wrong with them.
 pub(crate) fn check_people(settings: &Settings) -> Result<(), CommandError> {
     People::new(settings).map(drop)
+}
+
+/// Directories that were away are looked for from time to time.
+async fn look_after(people: Arc<People>, stop: CancellationToken) {
+    let mut often = tokio::time::interval(std::time::Duration::from_secs(2));
+    while stop.run_until_cancelled(often.tick()).await.is_some() {
+        people.look_after().await;
+    }
 }
 
 /// Failed log-ins are counted up and told from time to time.

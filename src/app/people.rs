@@ -2,38 +2,36 @@
 //! It must not check a password, nor judge a right.
 
 use std::sync::{
-    Arc, OnceLock,
+    OnceLock,
     atomic::{
         AtomicBool,
         Ordering::{Acquire, Release},
     },
 };
 
-use secrecy::SecretString;
-use serde_json::{Value, json};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 use tokio::runtime::Handle;
 
 use crate::{
     auth::{
-        backends::{Backend, Fallback},
+        self, Credentials,
         clock::Clock,
-        local::User,
-        login::{self, Effects, Entered, Logins, Options, Record, Refused, Source},
-        rules::{Matcher, Rights, Rule},
+        login::{self, Effects, Entered, Logins, Record, Refused, Source},
     },
     config::{self, Settings},
-    control::{
-        Control,
-        outside::{Access, Told},
-        record::Entry,
-    },
+    control::{Control, outside::Told, record::Entry},
     doors::authority::{Accepted, Attempt, Authority, Later, Login, LoginReply, Proof},
     model::{
-        command::Command,
         error::{Code, CommandError},
-        principal::{Door, Principal, Role},
+        principal::{Door, Principal},
     },
 };
+
+mod access;
+mod options;
+
+use options::options;
 
 /// Under which keys the journal keeps logins.
 pub(super) const KEPT: &str = "login/";
@@ -104,6 +102,16 @@ impl People {
         }
     }
 
+    /// Sees whether directories are back that were away, and ends what was let in only meanwhile.
+    pub(super) async fn look_after(&self) {
+        if let (Some(logins), Some(control)) = (self.logins(), self.control.get()) {
+            let effects = logins.look_after().await;
+            if let Err(error) = record(control, told(Value::Null, effects)).await {
+                tracing::warn!(%error, "ended logins cannot be recorded");
+            }
+        }
+    }
+
     fn record_later(&self, effects: Effects) {
         let Some(control) = self.control.get().cloned() else {
             return;
@@ -122,11 +130,19 @@ impl People {
                 "nobody can log in here: there is no [auth]".to_owned(),
             );
         };
-        let Proof::Password(password) = attempt.proof else {
-            return LoginReply::Rejected;
-        };
         let source = source(&attempt.from);
-        let asked = login::Attempt::with_password(&attempt.user, password, attempt.door, source);
+        let proof = match attempt.proof {
+            Proof::Password(password) => auth::Proof::Password(password),
+            Proof::Code { state, otp } => auth::Proof::Answer { state, otp },
+        };
+        let asked = login::Attempt {
+            credentials: Credentials {
+                user: attempt.user,
+                proof,
+            },
+            door: attempt.door,
+            source,
+        };
         let (entered, effects) = logins.log_in(&asked).await;
         if let Err(error) = record(control, told(Value::Null, effects)).await {
             return LoginReply::Unavailable(error.message);
@@ -150,8 +166,10 @@ fn reply(entered: Result<Entered, Refused>) -> LoginReply {
             let login = shown(login);
             LoginReply::Accepted(Box::new(Accepted { token, login }))
         }
-        // No backend asks one yet.
-        Ok(Entered::Challenged(_)) => LoginReply::Rejected,
+        Ok(Entered::Challenged(question)) => LoginReply::Challenge {
+            challenge: question.message,
+            state: question.state.expose_secret().to_owned(),
+        },
         Err(Refused {
             retry_after: Some(retry_after),
             ..
@@ -228,101 +246,5 @@ impl Authority for People {
                 .await
                 .map(|()| true)
         })
-    }
-}
-
-/// People, as the pipeline asks about them.
-#[derive(Debug)]
-pub(super) struct Asked {
-    pub(super) people: Arc<People>,
-    pub(super) runtime: Handle,
-}
-
-impl Access for Asked {
-    fn recheck(&mut self, principal: &Principal) -> Result<(), CommandError> {
-        match self.people.logins() {
-            Some(logins) => self.runtime.block_on(logins.still_valid(principal)),
-            None if principal.login.is_some() => Err(CommandError::denied("the login has ended")),
-            None => Ok(()),
-        }
-    }
-
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "the others are not about people"
-    )]
-    fn answer(&mut self, principal: &Principal, command: &Command) -> Result<Told, CommandError> {
-        let Some(logins) = self.people.logins() else {
-            return Err(CommandError::invalid(
-                "nobody can log in here: there is no [auth]",
-            ));
-        };
-        match command {
-            Command::Logout {} => Ok(told(json!({}), logins.logout(principal)?)),
-            Command::Whoami {} => {
-                let own = |login: &login::Login| Some(&login.id) == principal.login.as_ref();
-                let login = logins.list(principal).into_iter().find(own);
-                let ended = || CommandError::denied("the login has ended");
-                Ok(told(
-                    json!(shown(login.ok_or_else(ended)?)),
-                    login::Effects::default(),
-                ))
-            }
-            Command::Logins {} => {
-                let logins: Vec<Value> = logins.list(principal).into_iter().map(line).collect();
-                Ok(Told {
-                    data: json!({"logins": logins}),
-                    ..Told::default()
-                })
-            }
-            Command::EndLogin { login } => Ok(told(json!({}), logins.end(principal, login)?)),
-            Command::ExplainAccess { user } => {
-                let because = logins.explain_access(user);
-                let verdict = because.first().cloned().unwrap_or_default();
-                Ok(Told {
-                    data: json!({"verdict": verdict, "because": because}),
-                    ..Told::default()
-                })
-            }
-            other => Err(CommandError::invalid(format!(
-                "{} is not about people",
-                other.name()
-            ))),
-        }
-    }
-}
-
-/// A login as `logins` shows it.
-fn line(login: login::Login) -> Value {
-    let from = login.from.clone();
-    let mut line = json!(shown(login));
-    line["from"] = json!(from);
-    line
-}
-
-fn options(auth: &config::Auth) -> Options {
-    let rights = |role: Role, services: &crate::model::principal::Scope| Rights {
-        role,
-        services: services.clone(),
-    };
-    let user = |user: &config::User| User {
-        name: user.name.as_str().to_owned(),
-        password_hash: SecretString::from(user.password_hash.as_str().to_owned()),
-        rights: user.role.map(|role| rights(role, &user.services)),
-    };
-    let rule = |rule: &config::Rule| Rule {
-        matcher: Matcher::User(rule.user.as_str().to_owned()),
-        rights: rights(rule.role, &rule.services),
-    };
-    let backend = |backend: &config::Backend| match backend {
-        config::Backend::Local => Backend::Local,
-    };
-    Options {
-        backends: auth.backends.iter().map(backend).collect(),
-        fallback: Fallback::None,
-        login_ttl: auth.login_ttl.duration(),
-        users: auth.users.iter().map(user).collect(),
-        rules: auth.rules.iter().map(rule).collect(),
-        ..Options::default()
     }
 }

@@ -1,7 +1,8 @@
 //! The pipeline: the one way in which anything changes, in the one order in which it does.
 //! It must not know which door a command came by, beyond writing it down.
 //!
-//! Recheck, authorize, apply, prepare, record, commit, publish, reply. What comes before `record`
+//! Authorize, apply, prepare, record, commit, publish, reply. Whether the caller still is who
+//! they were was asked before ([`super::handle`]). What comes before `record`
 //! may refuse and leaves no trace but in the audit trail; what comes after it cannot fail.
 //! Commands that wait together share one transaction and one file; each is answered after both.
 
@@ -40,7 +41,7 @@ pub(super) struct Pipeline {
     pub(super) balancer: Arc<Balancer>,
     pub(super) record: Box<dyn Record>,
     pub(super) file: Option<Box<dyn File>>,
-    pub(super) access: Option<Box<dyn Access>>,
+    pub(super) access: Option<Arc<dyn Access>>,
     pub(super) published: broadcast::Sender<Recorded>,
     /// The digest of the text that a reload is taking in.
     pub(super) reloaded: Option<Vec<u8>>,
@@ -58,6 +59,8 @@ pub(super) struct Asked {
     pub(super) principal: Principal,
     pub(super) request: Request,
     pub(super) id: String,
+    /// What was looked up elsewhere before, to answer it; or why it is to be refused.
+    pub(super) before: Result<Vec<String>, CommandError>,
     /// Where it is carried out once, however often it comes.
     pub(super) once: Option<Once>,
     pub(super) reply: Option<oneshot::Sender<Answer>>,
@@ -120,11 +123,12 @@ impl Pipeline {
         let Asked {
             principal, request, ..
         } = asked;
-        if let Some(access) = &mut self.access {
-            access.recheck(principal)?;
-        }
+        let now = match &self.access {
+            Some(access) => &access.standing(principal)?,
+            None => principal,
+        };
         let pending = state.jobs.pending.as_ref().map(|pending| &pending.needs);
-        let authorized = authorize(principal, request.command.clone(), pending)?;
+        let authorized = authorize(now, request.command.clone(), pending)?;
         let given = self.given(&request.command)?;
         let change = state.apply(&authorized, &request.options, &given)?;
         let entry = entry(state, &change, &authorized, &request.options, given.now);
