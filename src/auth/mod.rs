@@ -14,6 +14,7 @@ pub mod login;
 mod noise;
 mod presence;
 mod questions;
+pub mod radius;
 pub mod rules;
 mod steps;
 mod table;
