@@ -17,11 +17,11 @@ use crate::{
     auth::{
         self, Credentials,
         clock::Clock,
-        login::{self, Effects, Entered, Logins, Record, Refused, Source},
+        login::{self, Effects, Entered, Logins, NewSettings, Record, Refused, Source},
     },
-    config::{self, Settings},
+    config::Settings,
     control::{Control, outside::Told, record::Entry},
-    doors::authority::{Accepted, Attempt, Authority, Later, Login, LoginReply, Proof},
+    doors::authority::{Accepted, Attempt, Authority, Beside, Later, Login, LoginReply, Proof},
     model::{
         error::{Code, CommandError},
         principal::{Door, Principal},
@@ -31,7 +31,7 @@ use crate::{
 mod access;
 mod options;
 
-use options::options;
+pub(crate) use options::check;
 
 /// Under which keys the journal keeps logins.
 pub(super) const KEPT: &str = "login/";
@@ -45,15 +45,20 @@ pub(super) struct People {
     control: OnceLock<Control>,
 }
 
+/// Settings that can be taken in.
+#[derive(Debug)]
+pub(super) struct Ready {
+    settings: NewSettings,
+    asked: bool,
+}
+
 impl People {
     /// As the settings have it; without `[auth]` nobody logs in.
     pub(super) fn new(settings: &Settings) -> Result<Self, CommandError> {
-        let nobody = config::Auth::default();
-        let auth = settings.auth.as_ref();
-        let logins = Logins::new(options(auth.unwrap_or(&nobody)), Clock::system())?;
+        let logins = Logins::new(options::complete(settings)?, Clock::system())?;
         Ok(Self {
             logins,
-            asked: AtomicBool::new(auth.is_some()),
+            asked: AtomicBool::new(settings.auth.is_some()),
             control: OnceLock::new(),
         })
     }
@@ -77,17 +82,20 @@ impl People {
         let _ = self.control.set(control);
     }
 
-    /// Takes in settings that were changed.
-    pub(super) fn heed(&self, settings: &Settings) {
-        let nobody = config::Auth::default();
-        let auth = settings.auth.as_ref();
-        match self.logins.reconfigure(options(auth.unwrap_or(&nobody))) {
-            Ok(effects) => {
-                self.asked.store(auth.is_some(), Release);
-                self.record_later(effects);
-            }
-            Err(error) => tracing::error!(%error, "the new users cannot be taken in"),
-        }
+    /// Gets ready for settings that were changed: fetches secrets and reads certificates.
+    pub(super) fn prepare(settings: &Settings) -> Result<Ready, CommandError> {
+        let options = options::complete(settings)?;
+        Ok(Ready {
+            settings: Logins::prepare(options)?,
+            asked: settings.auth.is_some(),
+        })
+    }
+
+    /// Takes in what was got ready.
+    pub(super) fn take_in(&self, ready: Ready) {
+        let effects = self.logins.take_in(ready.settings);
+        self.asked.store(ready.asked, Release);
+        self.record_later(effects);
     }
 
     /// Failed log-ins that were counted up, now that it is time to tell.
@@ -124,11 +132,26 @@ impl People {
         }
     }
 
-    async fn log_in(&self, attempt: Attempt) -> LoginReply {
-        let (Some(logins), Some(control)) = (self.logins(), self.control.get()) else {
-            return LoginReply::Unavailable(
-                "nobody can log in here: there is no [auth]".to_owned(),
-            );
+    /// What comes of `attempt`, recorded together with what `beside` makes of it.
+    async fn log_in(
+        &self,
+        attempt: Attempt,
+        beside: impl FnOnce(&LoginReply) -> Entry,
+    ) -> Result<LoginReply, CommandError> {
+        let (reply, told) = self.judge(attempt).await;
+        let mut entry = beside(&reply);
+        entry.events.extend(told.events);
+        entry.keep.extend(told.keep);
+        if let Some(control) = self.control.get() {
+            control.record_entry(entry).await?;
+        }
+        Ok(reply)
+    }
+
+    async fn judge(&self, attempt: Attempt) -> (LoginReply, Told) {
+        let Some(logins) = self.logins() else {
+            let why = "nobody can log in here: there is no [auth]".to_owned();
+            return (LoginReply::Unavailable(why), Told::default());
         };
         let source = source(&attempt.from);
         let proof = match attempt.proof {
@@ -142,12 +165,10 @@ impl People {
             },
             door: attempt.door,
             source,
+            key: attempt.key,
         };
         let (entered, effects) = logins.log_in(&asked).await;
-        if let Err(error) = record(control, told(Value::Null, effects)).await {
-            return LoginReply::Unavailable(error.message);
-        }
-        reply(entered)
+        (reply(entered), told(Value::Null, effects))
     }
 }
 
@@ -221,7 +242,27 @@ impl Authority for People {
     }
 
     fn login(&self, attempt: Attempt) -> Later<'_, LoginReply> {
-        Box::pin(self.log_in(attempt))
+        Box::pin(async {
+            let reply = self.log_in(attempt, |_| Entry::default()).await;
+            reply.unwrap_or_else(|error| LoginReply::Unavailable(error.message))
+        })
+    }
+
+    fn login_with<'a>(
+        &'a self,
+        attempt: Attempt,
+        beside: Beside<'a>,
+    ) -> Later<'a, Result<LoginReply, CommandError>> {
+        Box::pin(self.log_in(attempt, beside))
+    }
+
+    fn principal_of<'a>(
+        &'a self,
+        login: &'a str,
+        door: Door,
+        from: &'a str,
+    ) -> Later<'a, Option<Principal>> {
+        Box::pin(async move { self.logins()?.principal_of(login, door, from) })
     }
 
     fn principal<'a>(

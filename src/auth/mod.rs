@@ -8,18 +8,17 @@ use sha2::{Digest, Sha256};
 
 pub mod backends;
 pub mod clock;
-mod dn;
 pub mod local;
 pub mod login;
-mod noise;
+pub mod noise;
 mod presence;
 mod questions;
+pub mod radius;
 pub mod rules;
 mod steps;
 mod table;
 mod throttle;
 
-pub use dn::Dn;
 pub use login::{Attempt, Effects, Entered, Login, Logins, Options, Record, Refused, Source};
 pub use rules::{Matcher, Rights, Rule};
 pub use steps::Steps;

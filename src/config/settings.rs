@@ -17,7 +17,9 @@ mod people;
 mod secret;
 
 pub use doors::{AdminDoor, Certificate, HttpDoor};
-pub use people::{Auth, Backend, PasswordHash, Rule, User, UserName};
+pub use people::{
+    Auth, Backend, Fallback, LoginDoor, PasswordHash, RadiusValue, Rule, User, UserName,
+};
 pub use secret::{Secret, SecretError};
 
 /// Everything in the file but the services.

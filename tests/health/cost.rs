@@ -88,5 +88,6 @@ async fn cost_of_a_thousand_hosts_probed_every_two_seconds() {
     assert!(probes >= 10 * HOSTS as u32);
     let each = (probing - idle) * 10_000.0 / (HOSTS as f64 / 2.0);
     println!("{each:.1} µs for each probe");
-    assert!(probing - idle < 10.0, "a tenth of a processor at most");
+    let most = if cfg!(debug_assertions) { 20.0 } else { 10.0 };
+    assert!(probing - idle < most, "more than {most} % of a processor");
 }

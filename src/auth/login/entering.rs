@@ -151,6 +151,7 @@ impl Inner {
     fn tell(&mut self, attempt: &Attempt, code: &'static str, because: &str, now: Moment) {
         let source = attempt.source.to_string();
         let failure = Failure {
+            kind: "admin.login-failed",
             user: &attempt.credentials.user,
             source: &source,
             door: attempt.door,
@@ -200,7 +201,7 @@ impl Inner {
         if let Some(away) = verdict.away {
             because = format!("{because}; {away}");
         }
-        self.take_in(login, accepted, &because, now, effects)
+        self.hold(login, accepted, &because, now, effects)
     }
 
     fn login(
@@ -225,7 +226,7 @@ impl Inner {
         }
     }
 
-    fn take_in(
+    fn hold(
         &mut self,
         login: Login,
         accepted: Accepted,
