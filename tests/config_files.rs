@@ -52,7 +52,7 @@ fn what_is_right_reads_and_renders_and_reads_the_same() {
 #[test]
 fn what_is_wrong_is_told_in_full() {
     let files = files("tests/data/invalid");
-    assert_eq!(files.len(), 40);
+    assert_eq!(files.len(), 41);
     let update = std::env::var_os("UPDATE_EXPECTED").is_some();
     let mut wrong = Vec::new();
     for path in files {
@@ -174,7 +174,15 @@ fn full_settings() -> config::Settings {
             "admin".parse().unwrap(),
             config::Certificate {
                 cert_file: PathBuf::from("admin.pem"),
-                key_file: PathBuf::from("admin.key"),
+                key_file: Some(PathBuf::from("admin.key")),
+            },
+        )]
+        .into(),
+        programs: [(
+            "check_db".parse().unwrap(),
+            config::Program {
+                command: vec!["/bin/true".to_owned()].try_into().unwrap(),
+                timeout: "1s".parse().unwrap(),
             },
         )]
         .into(),
@@ -240,7 +248,7 @@ fn the_explained_configuration_sets_every_key() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/pointsman.toml");
     let text = fs::read_to_string(path).unwrap();
     keys(&text.parse::<toml::Table>().unwrap().into(), &mut explained);
-    assert_eq!(known.len(), 59);
+    assert_eq!(known.len(), 62);
     assert!(text.contains("\n# services_file = "));
     assert_eq!(explained, known);
 }
