@@ -13,6 +13,8 @@ mod file;
 mod node;
 #[path = "node/people.rs"]
 mod people;
+#[path = "node/settings.rs"]
+mod reloaded;
 #[path = "node/sessions.rs"]
 mod sessions;
 #[path = "node/shapes.rs"]

@@ -3,9 +3,10 @@
 
 use std::{any::Any, fmt};
 
+use super::settings::Living;
 use crate::{
     config::{ConfigError, Digest, Prepared, Settings, Store, StoreError},
-    control::outside::{File, NotCommitted, PreparedFile},
+    control::outside::{File, NotCommitted, PreparedFile, PreparedSettings},
     model::{
         error::{Code, CommandError},
         topology::Topology,
@@ -56,9 +57,9 @@ pub(super) struct Document {
     expected: Option<Digest>,
     /// The revision that it has.
     revision: u64,
-    /// The settings that were read last, for whoever heeds them once they are taken in.
+    /// The settings that were read last.
     settings: Option<Settings>,
-    heed: Box<dyn Fn(&Settings) + Send>,
+    living: Living,
 }
 
 impl fmt::Debug for Document {
@@ -70,20 +71,20 @@ impl fmt::Debug for Document {
 }
 
 impl Document {
-    /// The file of `store`, which has `revision` and is overwritten only while it is `expected`. Settings that a
-    /// reload takes in go to `heed`.
+    /// The file of `store`, which has `revision` and is overwritten only while it is `expected`.
+    /// Settings that a reload takes in go to `living`.
     pub(super) fn new(
         store: Store,
         expected: Option<Digest>,
         revision: u64,
-        heed: impl Fn(&Settings) + Send + 'static,
+        living: Living,
     ) -> Self {
         Self {
             store,
             expected,
             revision,
             settings: None,
-            heed: Box::new(heed),
+            living,
         }
     }
 }
@@ -106,11 +107,15 @@ impl File for Document {
         Ok((config.topology, as_read(digest)))
     }
 
-    fn adopt(&mut self, digest: Vec<u8>) {
+    fn prepare_settings(&mut self) -> Result<PreparedSettings, CommandError> {
+        let read = self.settings.take();
+        self.living
+            .prepare(read.unwrap_or_else(|| (*self.living.now()).clone()))
+    }
+
+    fn adopt(&mut self, digest: Vec<u8>, revision: u64) {
         self.expected = Digests::from_bytes(&digest).map(|digests| digests.text);
-        if let Some(settings) = self.settings.take() {
-            (self.heed)(&settings);
-        }
+        self.revision = revision;
     }
 
     fn prepare(

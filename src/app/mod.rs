@@ -2,9 +2,11 @@
 //! It must not hold any behaviour of its own that a module below could have.
 
 mod document;
+mod doors;
 mod last_good;
 mod node;
 mod people;
+mod settings;
 mod trouble;
 
 use std::{io, path::Path, sync::Arc, time::Duration};
@@ -64,7 +66,6 @@ pub enum End {
 }
 
 /// A program that has started.
-#[derive(Debug)]
 pub struct App {
     balancer: Arc<Balancer>,
     node: Option<Node>,
@@ -164,6 +165,10 @@ impl App {
             _data,
         } = self;
         let reload = node.as_ref().map(|node| node.control.clone());
+        let patience = || match &node {
+            Some(node) => node.living.now().node.drain_timeout.duration(),
+            None => drain_timeout,
+        };
         let end = control.block_on(async {
             tokio::select! {
                 () = signals.until_the_end(reload.as_ref()) => {}
@@ -172,7 +177,12 @@ impl App {
             }
             let services = balancer.status().services;
             let active: u32 = services.iter().map(|service| service.sessions.active).sum();
-            tracing::info!(sessions = active, patience = ?drain_timeout, "stopping; a second signal ends at once");
+            let patience = patience();
+            tracing::info!(
+                sessions = active,
+                ?patience,
+                "stopping; a second signal ends at once"
+            );
             tokio::select! {
                 biased;
                 signal = signals.next() => {
@@ -181,7 +191,7 @@ impl App {
                     balancer.cut().await;
                     End::AtOnce(signal)
                 }
-                left = balancer.shut_down(drain_timeout) => {
+                left = balancer.shut_down(patience) => {
                     tracing::info!(reset = left.reset, "stopped");
                     End::Orderly
                 }
@@ -240,7 +250,10 @@ async fn reload(control: &Control) {
         .execute(who, Command::Reload {}.into(), "SIGHUP".to_owned())
         .await;
     match answer.error {
-        None => tracing::info!(revision = answer.revision, diff = ?answer.diff, "reloaded"),
+        None => {
+            let (revision, diff) = (answer.revision, &answer.diff);
+            tracing::info!(revision, ?diff, settings = %answer.data, "reloaded");
+        }
         Some(error) => tracing::error!(%error, "not reloaded"),
     }
 }

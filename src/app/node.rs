@@ -14,8 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     document::{Digests, Document, as_read},
+    doors::{DoorError, Doors},
     last_good,
-    people::{Asked, KEPT, People},
+    people::{KEPT, People},
+    settings::{Commit, Living},
 };
 use crate::{
     config::{Config, ConfigError, Digest, Settings, Store, StoreError},
@@ -25,13 +27,8 @@ use crate::{
         outside::Told,
         record::{Last, Record, RecordError},
     },
-    doors::http::{
-        Api,
-        tcp::{CertificateFiles, TcpDoor, TcpError, TcpOptions},
-        unix::{SocketDoor, SocketError},
-    },
-    journal::{Journal, Keep, OpenError},
-    model::error::CommandError,
+    journal::{Journal, Keep, Keeping, OpenError},
+    model::error::{Code, CommandError},
 };
 
 /// Why a node could not start.
@@ -63,18 +60,15 @@ pub enum NodeError {
     /// The configuration cannot be run or recorded.
     #[error(transparent)]
     Control(#[from] ControlError),
-    /// The socket of administrators cannot be made.
+    /// A door for administrators cannot be opened.
     #[error(transparent)]
-    Socket(#[from] SocketError),
-    /// The HTTP API cannot listen.
-    #[error(transparent)]
-    Http(#[from] TcpError),
+    Door(#[from] DoorError),
 }
 
 /// A node that runs.
-#[derive(Debug)]
 pub(super) struct Node {
     pub(super) control: Control,
+    pub(super) living: Living,
     thread: JoinHandle<()>,
     doors: CancellationToken,
 }
@@ -101,39 +95,26 @@ pub(super) fn start_node(
     let opened = open(file, settings)?;
     let people = Arc::new(People::new(&opened.settings).map_err(NodeError::People)?);
     last_good::keep(file, &opened.settings);
+    let living = Living::new(opened.settings);
+    join(&living, file, balancer, opened.journal.keeping());
     let Told { events, keep, .. } = people.restore(opened.journal.kept(KEPT)?);
-    let heed = {
-        let (people, runtime) = (Arc::clone(&people), runtime.clone());
-        let started = opened.settings.clone();
-        let file = file.to_owned();
-        move |settings: &Settings| {
-            warn_of_restart(&started, settings);
-            let _inside = runtime.enter();
-            last_good::keep(&file, settings);
-            people.heed(settings);
-        }
-    };
     let revision = match &opened.begin {
         Begin::Recorded(last) => last.state.revision.saturating_sub(opened.behind.into()),
         Begin::New { last, .. } => last.as_ref().map_or(0, |last| last.state.revision) + 1,
     };
-    let document = Document::new(opened.store, opened.expected, revision, heed);
-    let access = Asked {
-        people: Arc::clone(&people),
-        runtime: runtime.clone(),
-    };
+    let document = Document::new(opened.store, opened.expected, revision, living.clone());
     let (control, thread) = start(Start {
-        node: opened.settings.node.name.clone(),
+        node: living.now().node.name.clone(),
         balancer: Arc::clone(balancer),
         record: Box::new(opened.journal),
         file: Some(Box::new(document)),
-        access: Some(Box::new(access)),
+        access: Some(Arc::clone(&people) as Arc<_>),
         first: opened.begin,
         redo_file: opened.behind,
     })?;
     people.tell(control.clone());
     let doors = CancellationToken::new();
-    serve(&opened.settings, &control, &people, &doors, runtime)?;
+    open_doors(&living, &control, &people, &doors, runtime)?;
     let recording = control.clone();
     runtime.spawn(async move {
         for (key, value) in keep {
@@ -141,9 +122,11 @@ pub(super) fn start_node(
         }
         let _ = recording.record(events).await;
     });
+    runtime.spawn(look_after(Arc::clone(&people), doors.clone()));
     runtime.spawn(keep_telling(people, doors.clone()));
     Ok(Node {
         control,
+        living,
         thread,
         doors,
     })
@@ -170,11 +153,7 @@ fn open(file: &Path, settings: Settings) -> Result<Opened, NodeError> {
         path: state_dir.clone(),
         source,
     })?;
-    let keep = Keep {
-        events: settings.node.events_kept.get().into(),
-        revisions: settings.node.revisions_kept.get().into(),
-    };
-    let journal = Journal::open(state_dir, keep)?;
+    let journal = Journal::open(state_dir, kept(&settings))?;
     let store = Store::open(file, state_dir)?;
     let last = journal.last()?;
     let read = store.read();
@@ -238,51 +217,56 @@ fn decide(
     (settings, new(Some(last)), Some(digest), false)
 }
 
-/// Opens the doors, and serves them until `stop`.
-fn serve(
-    settings: &Settings,
+/// How much the journal keeps.
+fn kept(settings: &Settings) -> Keep {
+    Keep {
+        events: settings.node.events_kept.get().into(),
+        revisions: settings.node.revisions_kept.get().into(),
+    }
+}
+
+/// Has what cannot refuse anything live by the settings.
+fn join(living: &Living, file: &Path, balancer: &Arc<Balancer>, keeping: Keeping) {
+    let (file, balancer) = (file.to_owned(), Arc::clone(balancer));
+    living.join(move |next| {
+        let (file, balancer) = (file.clone(), Arc::clone(&balancer));
+        let (keeping, next) = (keeping.clone(), next.clone());
+        Ok(Box::new(move || {
+            last_good::keep(&file, &next);
+            balancer.log_access(next.node.access_log);
+            keeping.set(kept(&next));
+        }))
+    });
+}
+
+/// Lets people and doors live by the settings, and opens the doors until `stop`.
+fn open_doors(
+    living: &Living,
     control: &Control,
     people: &Arc<People>,
     stop: &CancellationToken,
     runtime: &Handle,
-) -> Result<(), NodeError> {
-    let _inside = runtime.enter();
-    let api = Api::new(control.clone(), Arc::clone(people) as Arc<_>, stop.clone());
-    let path = settings.admin_socket();
-    let socket = SocketDoor::bind(&path, settings.admin.socket_group.as_deref())?;
-    tracing::info!(socket = %path.display(), "administrators may come in");
-    runtime.spawn(report("socket", socket.serve(api.clone())));
-    if let Some(http) = &settings.admin.http {
-        let files = http
-            .certificate
-            .as_ref()
-            .and_then(|name| settings.certificates.get(name));
-        let door = TcpDoor::bind(TcpOptions {
-            listen: http.listen.socket(),
-            certificate: files.map(|files| CertificateFiles {
-                cert_file: files.cert_file.clone(),
-                // The check of the settings has seen that there is one.
-                key_file: files.key_file.clone().unwrap_or_default(),
-            }),
-            hosts: http.hosts.clone(),
-        })?;
-        tracing::info!(address = %door.address(), "administrators may come in");
-        runtime.spawn(report("http", door.serve(api)));
-    }
+) -> Result<(), DoorError> {
+    let known = Arc::clone(people);
+    let inside = runtime.clone();
+    living.join(move |next| {
+        let (known, next) = (Arc::clone(&known), next.clone());
+        let inside = inside.clone();
+        check_people(&next)?;
+        Ok(Box::new(move || {
+            let _inside = inside.enter();
+            known.heed(&next);
+        }))
+    });
+    let (control, people) = (control.clone(), Arc::clone(people));
+    let doors = Doors::new(control, people, runtime.clone(), stop.clone());
+    let open: Commit = doors.prepare(&living.now())?;
+    open();
+    living.join(move |next| {
+        let refused = |error: DoorError| CommandError::new(Code::Failed, error.to_string());
+        doors.prepare(next).map_err(refused)
+    });
     Ok(())
-}
-
-/// Says what of the settings is heeded only at the next start.
-fn warn_of_restart(started: &Settings, now: &Settings) {
-    let changed = [
-        ("[node]", started.node != now.node),
-        ("[admin]", started.admin != now.admin),
-        ("[certificates]", started.certificates != now.certificates),
-        ("services_file", started.services_file != now.services_file),
-    ];
-    for (what, _) in changed.iter().filter(|(_, changed)| *changed) {
-        tracing::warn!("{what} has changed; that takes a restart");
-    }
 }
 
 /// Says whether the people of these settings can be let in.
@@ -293,9 +277,11 @@ pub(crate) fn check_people(settings: &Settings) -> Result<(), CommandError> {
     People::new(settings).map(drop)
 }
 
-async fn report(door: &'static str, serving: impl Future<Output = io::Result<()>>) {
-    if let Err(error) = serving.await {
-        tracing::error!(door, %error, "a door is closed");
+/// Directories that were away are looked for from time to time.
+async fn look_after(people: Arc<People>, stop: CancellationToken) {
+    let mut often = tokio::time::interval(std::time::Duration::from_secs(2));
+    while stop.run_until_cancelled(often.tick()).await.is_some() {
+        people.look_after().await;
     }
 }
 

@@ -1,33 +1,37 @@
 //! People: ties those who keep logins to the doors, which ask about them, and to the pipeline.
 //! It must not check a password, nor judge a right.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{
+    OnceLock,
+    atomic::{
+        AtomicBool,
+        Ordering::{Acquire, Release},
+    },
+};
 
-use secrecy::SecretString;
-use serde_json::{Value, json};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 use tokio::runtime::Handle;
 
 use crate::{
     auth::{
-        backends::{Backend, Fallback},
+        self, Credentials,
         clock::Clock,
-        local::User,
-        login::{self, Effects, Entered, Logins, Options, Record, Refused, Source},
-        rules::{Matcher, Rights, Rule},
+        login::{self, Effects, Entered, Logins, Record, Refused, Source},
     },
     config::{self, Settings},
-    control::{
-        Control,
-        outside::{Access, Told},
-        record::Entry,
-    },
+    control::{Control, outside::Told, record::Entry},
     doors::authority::{Accepted, Attempt, Authority, Later, Login, LoginReply, Proof},
     model::{
-        command::Command,
         error::{Code, CommandError},
-        principal::{Door, Principal, Role},
+        principal::{Door, Principal},
     },
 };
+
+mod access;
+mod options;
+
+use options::options;
 
 /// Under which keys the journal keeps logins.
 pub(super) const KEPT: &str = "login/";
@@ -35,32 +39,36 @@ pub(super) const KEPT: &str = "login/";
 /// Those who keep logins, and who is told when one changes.
 #[derive(Debug)]
 pub(super) struct People {
-    logins: Option<Logins>,
+    logins: Logins,
+    /// Whether there is an `[auth]`; without one nobody is logged in, nor can be.
+    asked: AtomicBool,
     control: OnceLock<Control>,
 }
 
 impl People {
     /// As the settings have it; without `[auth]` nobody logs in.
     pub(super) fn new(settings: &Settings) -> Result<Self, CommandError> {
-        let logins = match &settings.auth {
-            Some(auth) => Some(Logins::new(options(auth), Clock::system())?),
-            None => None,
-        };
+        let nobody = config::Auth::default();
+        let auth = settings.auth.as_ref();
+        let logins = Logins::new(options(auth.unwrap_or(&nobody)), Clock::system())?;
         Ok(Self {
             logins,
+            asked: AtomicBool::new(auth.is_some()),
             control: OnceLock::new(),
         })
     }
 
+    /// Those who keep logins, where anybody can log in.
+    fn logins(&self) -> Option<&Logins> {
+        self.asked.load(Acquire).then_some(&self.logins)
+    }
+
     /// Takes in logins that outlived a restart.
     pub(super) fn restore(&self, kept: Vec<(String, Value)>) -> Told {
-        let Some(logins) = &self.logins else {
-            return Told::default();
-        };
         let records = kept
             .into_iter()
             .filter_map(|(_, value)| serde_json::from_value(value).ok());
-        told(Value::Null, logins.restore(records.collect()))
+        told(Value::Null, self.logins.restore(records.collect()))
     }
 
     /// From now on, changes of logins are told to `control`.
@@ -71,26 +79,35 @@ impl People {
 
     /// Takes in settings that were changed.
     pub(super) fn heed(&self, settings: &Settings) {
-        match (&self.logins, &settings.auth) {
-            (Some(logins), Some(auth)) => match logins.reconfigure(options(auth)) {
-                Ok(effects) => self.record_later(effects),
-                Err(error) => tracing::error!(%error, "the new users cannot be taken in"),
-            },
-            (None, None) => {}
-            (Some(_), None) | (None, Some(_)) => {
-                tracing::warn!("[auth] comes or goes only with a restart");
+        let nobody = config::Auth::default();
+        let auth = settings.auth.as_ref();
+        match self.logins.reconfigure(options(auth.unwrap_or(&nobody))) {
+            Ok(effects) => {
+                self.asked.store(auth.is_some(), Release);
+                self.record_later(effects);
             }
+            Err(error) => tracing::error!(%error, "the new users cannot be taken in"),
         }
     }
 
     /// Failed log-ins that were counted up, now that it is time to tell.
     pub(super) async fn tell_what_is_due(&self) {
-        if let (Some(logins), Some(control)) = (&self.logins, self.control.get()) {
+        if let (Some(logins), Some(control)) = (self.logins(), self.control.get()) {
             let events = logins.due();
             if !events.is_empty()
                 && let Err(error) = control.record(events).await
             {
                 tracing::warn!(%error, "failed log-ins cannot be recorded");
+            }
+        }
+    }
+
+    /// Sees whether directories are back that were away, and ends what was let in only meanwhile.
+    pub(super) async fn look_after(&self) {
+        if let (Some(logins), Some(control)) = (self.logins(), self.control.get()) {
+            let effects = logins.look_after().await;
+            if let Err(error) = record(control, told(Value::Null, effects)).await {
+                tracing::warn!(%error, "ended logins cannot be recorded");
             }
         }
     }
@@ -108,16 +125,24 @@ impl People {
     }
 
     async fn log_in(&self, attempt: Attempt) -> LoginReply {
-        let (Some(logins), Some(control)) = (&self.logins, self.control.get()) else {
+        let (Some(logins), Some(control)) = (self.logins(), self.control.get()) else {
             return LoginReply::Unavailable(
                 "nobody can log in here: there is no [auth]".to_owned(),
             );
         };
-        let Proof::Password(password) = attempt.proof else {
-            return LoginReply::Rejected;
-        };
         let source = source(&attempt.from);
-        let asked = login::Attempt::with_password(&attempt.user, password, attempt.door, source);
+        let proof = match attempt.proof {
+            Proof::Password(password) => auth::Proof::Password(password),
+            Proof::Code { state, otp } => auth::Proof::Answer { state, otp },
+        };
+        let asked = login::Attempt {
+            credentials: Credentials {
+                user: attempt.user,
+                proof,
+            },
+            door: attempt.door,
+            source,
+        };
         let (entered, effects) = logins.log_in(&asked).await;
         if let Err(error) = record(control, told(Value::Null, effects)).await {
             return LoginReply::Unavailable(error.message);
@@ -141,8 +166,10 @@ fn reply(entered: Result<Entered, Refused>) -> LoginReply {
             let login = shown(login);
             LoginReply::Accepted(Box::new(Accepted { token, login }))
         }
-        // No backend asks one yet.
-        Ok(Entered::Challenged(_)) => LoginReply::Rejected,
+        Ok(Entered::Challenged(question)) => LoginReply::Challenge {
+            challenge: question.message,
+            state: question.state.expose_secret().to_owned(),
+        },
         Err(Refused {
             retry_after: Some(retry_after),
             ..
@@ -190,7 +217,7 @@ async fn record(control: &Control, told: Told) -> Result<(), CommandError> {
 
 impl Authority for People {
     fn required(&self) -> bool {
-        self.logins.is_some()
+        self.logins().is_some()
     }
 
     fn login(&self, attempt: Attempt) -> Later<'_, LoginReply> {
@@ -203,12 +230,12 @@ impl Authority for People {
         door: Door,
         from: &'a str,
     ) -> Later<'a, Option<Principal>> {
-        Box::pin(async move { self.logins.as_ref()?.principal(token, door, from) })
+        Box::pin(async move { self.logins()?.principal(token, door, from) })
     }
 
     fn logout<'a>(&'a self, token: &'a SecretString) -> Later<'a, Result<bool, CommandError>> {
         Box::pin(async move {
-            let (Some(logins), Some(control)) = (&self.logins, self.control.get()) else {
+            let (Some(logins), Some(control)) = (self.logins(), self.control.get()) else {
                 return Ok(false);
             };
             let Some(principal) = logins.principal(token, Door::Http, "") else {
@@ -219,100 +246,5 @@ impl Authority for People {
                 .await
                 .map(|()| true)
         })
-    }
-}
-
-/// People, as the pipeline asks about them.
-#[derive(Debug)]
-pub(super) struct Asked {
-    pub(super) people: Arc<People>,
-    pub(super) runtime: Handle,
-}
-
-impl Access for Asked {
-    fn recheck(&mut self, principal: &Principal) -> Result<(), CommandError> {
-        match &self.people.logins {
-            Some(logins) => self.runtime.block_on(logins.still_valid(principal)),
-            None => Ok(()),
-        }
-    }
-
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "the others are not about people"
-    )]
-    fn answer(&mut self, principal: &Principal, command: &Command) -> Result<Told, CommandError> {
-        let Some(logins) = &self.people.logins else {
-            return Err(CommandError::invalid(
-                "nobody can log in here: there is no [auth]",
-            ));
-        };
-        match command {
-            Command::Logout {} => Ok(told(json!({}), logins.logout(principal)?)),
-            Command::Whoami {} => {
-                let own = |login: &login::Login| Some(&login.id) == principal.login.as_ref();
-                let login = logins.list(principal).into_iter().find(own);
-                let ended = || CommandError::denied("the login has ended");
-                Ok(told(
-                    json!(shown(login.ok_or_else(ended)?)),
-                    login::Effects::default(),
-                ))
-            }
-            Command::Logins {} => {
-                let logins: Vec<Value> = logins.list(principal).into_iter().map(line).collect();
-                Ok(Told {
-                    data: json!({"logins": logins}),
-                    ..Told::default()
-                })
-            }
-            Command::EndLogin { login } => Ok(told(json!({}), logins.end(principal, login)?)),
-            Command::ExplainAccess { user } => {
-                let because = logins.explain_access(user);
-                let verdict = because.first().cloned().unwrap_or_default();
-                Ok(Told {
-                    data: json!({"verdict": verdict, "because": because}),
-                    ..Told::default()
-                })
-            }
-            other => Err(CommandError::invalid(format!(
-                "{} is not about people",
-                other.name()
-            ))),
-        }
-    }
-}
-
-/// A login as `logins` shows it.
-fn line(login: login::Login) -> Value {
-    let from = login.from.clone();
-    let mut line = json!(shown(login));
-    line["from"] = json!(from);
-    line
-}
-
-fn options(auth: &config::Auth) -> Options {
-    let rights = |role: Role, services: &crate::model::principal::Scope| Rights {
-        role,
-        services: services.clone(),
-    };
-    let user = |user: &config::User| User {
-        name: user.name.as_str().to_owned(),
-        password_hash: SecretString::from(user.password_hash.as_str().to_owned()),
-        rights: user.role.map(|role| rights(role, &user.services)),
-    };
-    let rule = |rule: &config::Rule| Rule {
-        matcher: Matcher::User(rule.user.as_str().to_owned()),
-        rights: rights(rule.role, &rule.services),
-    };
-    let backend = |backend: &config::Backend| match backend {
-        config::Backend::Local => Backend::Local,
-    };
-    Options {
-        backends: auth.backends.iter().map(backend).collect(),
-        fallback: Fallback::None,
-        login_ttl: auth.login_ttl.duration(),
-        users: auth.users.iter().map(user).collect(),
-        rules: auth.rules.iter().map(rule).collect(),
-        ..Options::default()
     }
 }

@@ -16,7 +16,8 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
 use super::{
-    Accepted, Answering, Authenticator, Credentials, Outcome, Proof, Rights, Steps, Vouched,
+    Accepted, Answering, Authenticator, Credentials, Outcome, Presence, Proof, Rights, Steps,
+    Vouched,
 };
 
 /// Hashes at once: each takes a core and its memory, and a balancer has better uses for both.
@@ -242,22 +243,16 @@ impl Authenticator for Local {
         })
     }
 
-    fn explain(&self, user: &str) -> Vec<String> {
-        match self.find(user) {
-            Some(Entry {
-                rights: Some(rights),
-                ..
-            }) => {
-                let rights = rights.sentence();
-                vec![format!("{user} is a local user with the role {rights}")]
-            }
-            Some(Entry { rights: None, .. }) => {
-                vec![format!(
-                    "{user} is a local user without a role of their own"
-                )]
-            }
-            None => vec![format!("there is no local user {user}")],
-        }
+    fn look_up<'a>(&'a self, user: &'a str, _: &'a Steps) -> Answering<'a> {
+        let outcome = match self.find(user) {
+            Some(entry) => Outcome::Accepted(entry.accepted()),
+            None => Outcome::Rejected("there is no such user".to_owned()),
+        };
+        Box::pin(std::future::ready(outcome))
+    }
+
+    fn answers(&self) -> Presence<'_> {
+        Box::pin(std::future::ready(Ok(())))
     }
 }
 

@@ -12,11 +12,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::{
-    Challenge, Credentials, Outcome, Proof, Steps,
-    backends::{Backend, Backends, Fallback},
+    Challenge, Credentials, Outcome, Proof,
+    backends::{Backend, Backends, Fallback, Manner},
     clock::{Clock, Moment},
     local::User,
     noise::Noise,
+    questions::Questions,
     rules::{self, Rule},
     table::Table,
     throttle::Throttle,
@@ -28,7 +29,9 @@ use crate::model::{
 };
 
 mod entering;
+mod explaining;
 mod keeping;
+mod rechecking;
 
 pub use keeping::Record;
 
@@ -42,6 +45,12 @@ pub struct Options {
     pub backends: Vec<Backend>,
     /// What happens when one cannot tell.
     pub fallback: Fallback,
+    /// The doors on which local users are let in while every directory is away.
+    pub break_glass_doors: Vec<Door>,
+    /// How old the answer of a backend may be when a change is applied.
+    pub recheck: Duration,
+    /// How long it counts for changes what a backend says that can be asked only once: RADIUS.
+    pub trust: Duration,
     /// How long a login lasts.
     pub login_ttl: Duration,
     /// How long a log-in may take, over all backends.
@@ -57,6 +66,9 @@ impl Default for Options {
         Self {
             backends: vec![Backend::Local],
             fallback: Fallback::None,
+            break_glass_doors: vec![Door::Socket],
+            recheck: Duration::from_secs(30),
+            trust: Duration::from_secs(5 * 60),
             login_ttl: Duration::from_secs(15 * 60),
             deadline: Duration::from_secs(15),
             users: Vec::new(),
@@ -215,6 +227,7 @@ struct Inner {
     table: Table,
     throttle: Throttle,
     noise: Noise,
+    questions: Questions,
 }
 
 /// Who is logged in, and how to become so.
@@ -234,14 +247,12 @@ impl fmt::Debug for Logins {
 }
 
 fn backends(options: &Options) -> Result<Arc<Backends>, CommandError> {
-    let Options {
-        backends,
-        users,
-        fallback,
-        deadline,
-        ..
-    } = options;
-    match Backends::new(backends, users, *fallback, *deadline) {
+    let manner = Manner {
+        fallback: options.fallback,
+        break_glass_doors: options.break_glass_doors.clone(),
+        deadline: options.deadline,
+    };
+    match Backends::new(&options.backends, &options.users, manner) {
         Ok(backends) => Ok(Arc::new(backends)),
         Err(problems) => Err(CommandError::invalid(problems.join("; "))),
     }
@@ -259,11 +270,20 @@ impl Logins {
             table: Table::default(),
             throttle: Throttle::default(),
             noise: Noise::default(),
+            questions: Questions::default(),
         };
         Ok(Self {
             clock,
             inner: Mutex::new(inner),
         })
+    }
+
+    /// As [`Self::new`], with other backends than those of `options`.
+    #[cfg(test)]
+    fn asking(backends: Backends, options: Options, clock: Clock) -> Self {
+        let logins = Self::new(options, clock).unwrap();
+        logins.inner().backends = Arc::new(backends);
+        logins
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -284,88 +304,11 @@ impl Logins {
         Some(held.login.principal(door, from))
     }
 
-    /// Whether `principal` still has the rights that they logged in with; asked before a change
-    /// is applied. Who never logged in (the daemon's own parts) has nothing to lose.
-    ///
-    /// # Errors
-    /// `denied` when they have not, `unavailable` when nobody can tell.
-    pub async fn still_valid(&self, principal: &Principal) -> Result<(), CommandError> {
-        let now = self.clock.now();
-        let (backends, vouched) = {
-            let inner = self.inner();
-            let backends = Arc::clone(&inner.backends);
-            let held = match &principal.login {
-                Some(id) => inner.table.by_id(id, now),
-                None if backends.find(&principal.by).is_none() => return Ok(()),
-                None => None,
-            };
-            let same = held.filter(|held| {
-                let login = &held.login;
-                (&login.user, login.role, &login.services, &login.by)
-                    == (
-                        &principal.user,
-                        principal.role,
-                        &principal.services,
-                        &principal.by,
-                    )
-            });
-            let ended = || CommandError::denied("the login has ended");
-            (backends, same.ok_or_else(ended)?.vouched())
-        };
-        let changed = || {
-            let message = format!(
-                "the rights of {} have changed; log in again",
-                principal.user
-            );
-            CommandError::denied(message)
-        };
-        let backend = backends.find(&principal.by).ok_or_else(changed)?;
-        match backend.recheck(&vouched, &Steps::unheard()).await {
-            Outcome::Accepted(accepted) => {
-                let judgement = rules::judge(&self.inner().options.rules, &accepted);
-                let same = judgement.rights == Some(vouched.rights);
-                if same { Ok(()) } else { Err(changed()) }
-            }
-            Outcome::Rejected(_) | Outcome::Challenge(_) => Err(changed()),
-            Outcome::Unavailable(reason) => Err(CommandError::new(Code::Unavailable, reason)),
-        }
-    }
-
     /// The failed log-ins that were counted up and are to be told by now. To be asked every few
     /// seconds.
     pub fn due(&self) -> Vec<Event> {
         let now = self.clock.now();
         self.inner().noise.take(now.at)
-    }
-
-    /// What `user` could do and why, in sentences.
-    pub fn explain_access(&self, user: &str) -> Vec<String> {
-        let inner = self.inner();
-        let mut sentences = Vec::new();
-        let mut directories = false;
-        for backend in inner.backends.iter() {
-            directories |= backend.kind() != "local";
-            sentences.extend(backend.explain(user));
-        }
-        let listed = |listed: &User| listed.name == user;
-        if inner.backends.find("local").is_none() && inner.options.users.iter().any(listed) {
-            sentences.push("local users may not log in: backends does not list local".to_owned());
-        }
-        let ruled = |listed: &User| listed.name == user && listed.rights.is_none();
-        if directories || inner.options.users.iter().any(ruled) {
-            sentences.push(rules::explain(&inner.options.rules, user));
-        } else {
-            sentences.push("rules do not count: local users carry their own rights".to_owned());
-        }
-        let now = self.clock.now();
-        let own = |login: &&Login| login.user == user;
-        for login in live(&inner.table, now).filter(own) {
-            sentences.push(format!(
-                "logged in as {} from {} by {}, login {}",
-                login.role, login.from, login.by, login.id
-            ));
-        }
-        sentences
     }
 }
 

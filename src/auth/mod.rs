@@ -8,14 +8,18 @@ use sha2::{Digest, Sha256};
 
 pub mod backends;
 pub mod clock;
+mod dn;
 pub mod local;
 pub mod login;
 mod noise;
+mod presence;
+mod questions;
 pub mod rules;
 mod steps;
 mod table;
 mod throttle;
 
+pub use dn::Dn;
 pub use login::{Attempt, Effects, Entered, Login, Logins, Options, Record, Refused, Source};
 pub use rules::{Matcher, Rights, Rule};
 pub use steps::Steps;
@@ -27,6 +31,9 @@ const MAX_STATE: usize = 1024;
 
 /// What a backend answers with, in time.
 pub type Answering<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+
+/// Whether a backend is there: nothing, or why it seems to be away.
+pub type Presence<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
 
 /// Something that knows people: local users, a directory.
 pub trait Authenticator: Send + Sync + fmt::Debug {
@@ -46,8 +53,17 @@ pub trait Authenticator: Send + Sync + fmt::Debug {
         true
     }
 
-    /// What it says about `user` without a password, in sentences.
-    fn explain(&self, user: &str) -> Vec<String>;
+    /// What it knows of `user` without a password: whether they are there and not locked, their
+    /// groups. One that cannot be asked that is unavailable.
+    fn look_up<'a>(&'a self, _user: &'a str, _steps: &'a Steps) -> Answering<'a> {
+        let reason = format!("{} tells nothing without a password", self.kind());
+        Box::pin(std::future::ready(Outcome::Unavailable(reason)))
+    }
+
+    /// Whether any of its servers is there, asked without any person's name or password: so
+    /// nobody who logs in decides what comes of it. Should be known within a second; it is
+    /// given up after two. Local users are let in (`local-break-glass`) only while this fails.
+    fn answers(&self) -> Presence<'_>;
 }
 
 /// Three answers, and a question. A rejection is final: no other backend is asked then, and
@@ -140,6 +156,8 @@ pub struct Vouched {
     pub user: String,
     /// What they may do by their login.
     pub rights: Rights,
+    /// What the backend gave in [`Accepted::values`].
+    pub values: Vec<String>,
     /// What the backend gave in [`Accepted::voucher`].
     pub voucher: String,
 }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Accepted;
+use super::{Accepted, Dn};
 use crate::model::principal::{Role, Scope};
 
 /// What somebody may do, and on which services.
@@ -31,18 +31,26 @@ impl Rights {
 pub enum Matcher {
     /// The user of this name, spelt as the backend spells it.
     User(String),
+    /// Whoever is in the group of this name.
+    Group(Dn),
+    /// Whoever RADIUS hands out this value for, byte for byte.
+    Radius(String),
 }
 
 impl Matcher {
     fn matches(&self, accepted: &Accepted) -> bool {
         match self {
             Self::User(user) => *user == accepted.user,
+            Self::Group(group) => accepted.groups.iter().any(|member| group.is(member)),
+            Self::Radius(value) => accepted.values.contains(value),
         }
     }
 
     fn sentence(&self) -> String {
         match self {
             Self::User(user) => format!("user {user}"),
+            Self::Group(group) => format!("group {}", group.as_str()),
+            Self::Radius(value) => format!("radius {value}"),
         }
     }
 }
@@ -88,9 +96,9 @@ pub(super) fn judge(rules: &[Rule], accepted: &Accepted) -> Judgement {
     }
 }
 
-/// What the rules would give to a user of whom nothing but the name is known.
-pub(super) fn explain(rules: &[Rule], user: &str) -> String {
-    let judgement = judge(rules, &Accepted::named(user));
+/// What the rules would give to somebody of whom this is known.
+pub(super) fn explain(rules: &[Rule], accepted: &Accepted) -> String {
+    let (judgement, user) = (judge(rules, accepted), &accepted.user);
     match judgement.rights {
         Some(rights) => format!(
             "{} gives {user} the role {}",
@@ -152,9 +160,37 @@ mod tests {
     fn an_explanation_names_the_rule_and_the_scope() {
         let rules = [rule("ada", Role::Operator, &["web-*", "db"])];
         assert_eq!(
-            explain(&rules, "ada"),
+            explain(&rules, &Accepted::named("ada")),
             "rule 1 (user ada) gives ada the role operator on services web-*, db"
         );
-        assert_eq!(explain(&rules, "eve"), "no rule matches eve: no access");
+        let eve = Accepted::named("eve");
+        assert_eq!(explain(&rules, &eve), "no rule matches eve: no access");
+    }
+
+    #[test]
+    fn a_group_matches_by_its_name_and_a_value_by_its_bytes() {
+        let group = Dn::parse("cn=lb-admins,ou=groups,dc=example,dc=org").unwrap();
+        let mut rules = [
+            rule("x", Role::Admin, &["*"]),
+            rule("x", Role::Viewer, &["*"]),
+        ];
+        rules[0].matcher = Matcher::Group(group);
+        rules[1].matcher = Matcher::Radius("lb-viewer".to_owned());
+        let role = |groups: &[&str], values: &[&str]| {
+            let owned = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
+            let accepted = Accepted {
+                groups: owned(groups),
+                values: owned(values),
+                ..Accepted::named("ada")
+            };
+            judge(&rules, &accepted).rights.map(|rights| rights.role)
+        };
+        let admins = "CN=lb-admins, OU=Groups, DC=example, DC=org";
+        assert_eq!(role(&["cn=other", admins], &[]), Some(Role::Admin));
+        assert_eq!(role(&[admins], &["lb-viewer"]), Some(Role::Admin));
+        assert_eq!(role(&["cn=other"], &["x", "lb-viewer"]), Some(Role::Viewer));
+        for wrong in ["LB-Viewer", "lb-viewer ", "lb-viewer\0", admins] {
+            assert_eq!(role(&["lb-viewer"], &[wrong]), None, "{wrong}");
+        }
     }
 }

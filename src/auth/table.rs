@@ -4,8 +4,11 @@
 use std::{
     fmt,
     hint::black_box,
+    sync::Arc,
     time::{Duration, Instant},
 };
+
+use tokio::sync::Mutex;
 
 use super::{Vouched, clock::Moment, login::Login, rules::Rights};
 
@@ -21,6 +24,12 @@ pub(super) struct Held {
     /// Of the token.
     pub(super) digest: [u8; 32],
     pub(super) voucher: String,
+    /// What the backend handed out for the rules.
+    pub(super) values: Vec<String>,
+    /// When its backend last said yes, by the same clock; `None`: longer ago than that clock goes.
+    pub(super) answered: Option<Instant>,
+    /// Who holds this asks again; others wait for what comes of it.
+    pub(super) asking: Arc<Mutex<()>>,
     /// When it ends by the clock that nobody can turn back.
     pub(super) ends: Instant,
 }
@@ -43,8 +52,15 @@ impl Held {
                 role: self.login.role,
                 services: self.login.services.clone(),
             },
+            values: self.values.clone(),
             voucher: self.voucher.clone(),
         }
+    }
+
+    /// Whether its backend said yes within `lately`.
+    pub(super) fn answered_within(&self, lately: Duration, now: Moment) -> bool {
+        let age = |answered| now.at.saturating_duration_since(answered);
+        self.answered.is_some_and(|answered| age(answered) < lately)
     }
 }
 
@@ -101,6 +117,15 @@ impl Table {
     pub(super) fn by_id(&self, id: &str, now: Moment) -> Option<&Held> {
         let found = self.0.iter().find(|held| held.login.id == id);
         found.filter(|held| !held.expired(now))
+    }
+
+    /// Does something to each.
+    pub(super) fn each(&mut self, change: impl FnMut(&mut Held)) {
+        self.0.iter_mut().for_each(change);
+    }
+
+    pub(super) fn by_id_mut(&mut self, id: &str) -> Option<&mut Held> {
+        self.0.iter_mut().find(|held| held.login.id == id)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Held> {

@@ -148,6 +148,11 @@ impl Balancer {
             .map_or_else(Vec::new, |service| runtime.bound(service))
     }
 
+    /// Whether each session leaves a line in the log when it ends, from now on.
+    pub fn log_access(&self, access_log: bool) {
+        self.runtime().log_access(access_log);
+    }
+
     /// How everything is.
     pub fn status(&self) -> NodeStatus {
         self.runtime().status()

@@ -53,7 +53,7 @@ pub struct Start {
     /// The configuration file, where there is one.
     pub file: Option<Box<dyn File>>,
     /// Who is logged in, where anybody can be.
-    pub access: Option<Box<dyn Access>>,
+    pub access: Option<Arc<dyn Access>>,
     /// What is to run: that of the last revision, or else this.
     pub first: Begin,
     /// The file is behind the journal, and is to be written again.
@@ -114,6 +114,7 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
         published: published.clone(),
         epoch,
         node,
+        access: access.clone(),
     };
     let mut pipeline = Pipeline {
         node: control.node.clone(),
@@ -192,22 +193,7 @@ impl Controller {
         let mut next = Some(first);
         while let Some(message) = next {
             match message {
-                Message::Execute {
-                    principal,
-                    request,
-                    id,
-                    once,
-                    reply,
-                } => {
-                    let asked = Asked {
-                        principal: *principal,
-                        request: *request,
-                        id,
-                        once,
-                        reply: Some(reply),
-                    };
-                    self.sort(asked, &mut changes);
-                }
+                Message::Execute(asked) => self.sort(*asked, &mut changes),
                 Message::Stop => {
                     self.flush(&mut changes);
                     return false;
@@ -254,6 +240,9 @@ impl Controller {
         if !changing {
             self.flush(changes);
             self.answer(asked);
+        } else if let Err(error) = &asked.before {
+            let error = error.clone();
+            self.pipeline.refuse(asked, error);
         } else if goes_alone(&asked.request) {
             self.flush(changes);
             self.pipeline.execute(vec![asked]);
@@ -271,7 +260,9 @@ impl Controller {
     /// Answers what changes nothing. Refusals are written down, answers are not.
     fn answer(&mut self, asked: Asked) {
         let authorized = authorize(&asked.principal, asked.request.command.clone(), None);
-        let told = authorized.and_then(|authorized| query::answer(&mut self.pipeline, &authorized));
+        let found = asked.before.as_deref().unwrap_or_default();
+        let told =
+            authorized.and_then(|authorized| query::answer(&mut self.pipeline, &authorized, found));
         match told {
             Ok(told) => self.tell(asked, told),
             Err(error) => self.pipeline.refuse(asked, error),
@@ -321,6 +312,7 @@ pub(super) fn by_timer(command: Command, reason: &str) -> Asked {
         principal,
         request,
         id: "timer".to_owned(),
+        before: Ok(Vec::new()),
         once: None,
         reply: None,
     }

@@ -8,12 +8,16 @@ use tokio::sync::{broadcast, oneshot};
 
 use super::{
     answer::Answer,
+    outside::Access,
+    pipeline::Asked,
     record::{Entry, Once, Recorded, Seen},
 };
 use crate::model::{
-    command::Request,
+    catalogue::entry,
+    command::{Command, Request},
     error::{Code, CommandError},
     event::Event,
+    policy::authorize,
     principal::Principal,
 };
 
@@ -25,13 +29,7 @@ pub(super) const LAG: usize = 1024;
 /// What the control task is asked.
 #[derive(Debug)]
 pub(super) enum Message {
-    Execute {
-        principal: Box<Principal>,
-        request: Box<Request>,
-        id: String,
-        once: Option<Once>,
-        reply: oneshot::Sender<Answer>,
-    },
+    Execute(Box<Asked>),
     Record {
         entry: Box<Entry>,
         reply: oneshot::Sender<Result<(), CommandError>>,
@@ -60,11 +58,13 @@ pub struct Control {
     pub(super) published: broadcast::Sender<Recorded>,
     pub(super) epoch: Arc<str>,
     pub(super) node: crate::model::name::Name,
+    pub(super) access: Option<Arc<dyn Access>>,
 }
 
 impl Control {
     /// Has `principal`'s request carried out, and answers when it is durable and in effect. `id`
-    /// goes into the answer.
+    /// goes into the answer. Who wants to change something is checked again first, here, where
+    /// nobody else waits for the directory.
     ///
     /// Not cancel safe in one way only: a command that was handed over is carried out, whether
     /// or not anybody still waits for its answer.
@@ -93,15 +93,43 @@ impl Control {
         once: Option<Once>,
     ) -> Answer {
         let unavailable = Answer::refused(id.clone(), 0, busy());
-        let (principal, request) = (Box::new(principal), Box::new(request));
-        let message = |reply| Message::Execute {
-            principal,
-            request,
-            id,
-            once,
-            reply,
+        let (principal, before) = self.ask_first(principal, &request.command).await;
+        let message = |reply| {
+            Message::Execute(Box::new(Asked {
+                principal,
+                request,
+                id,
+                before,
+                once,
+                reply: Some(reply),
+            }))
         };
         self.ask(message).await.unwrap_or(unavailable)
+    }
+
+    /// What has to be asked of others before the control task hears of `command`: who the
+    /// principal is by now, or what there is to know of a user.
+    async fn ask_first(
+        &self,
+        principal: Principal,
+        command: &Command,
+    ) -> (Principal, Result<Vec<String>, CommandError>) {
+        let Some(access) = &self.access else {
+            return (principal, Ok(Vec::new()));
+        };
+        if let Command::ExplainAccess { user } = command
+            && authorize(&principal, command.clone(), None).is_ok()
+        {
+            let found = access.look_up(user).await;
+            return (principal, Ok(found));
+        }
+        if !entry(&command.name()).is_some_and(|entry| entry.changes) {
+            return (principal, Ok(Vec::new()));
+        }
+        match access.recheck(&principal).await {
+            Ok(principal) => (principal, Ok(Vec::new())),
+            Err(error) => (principal, Err(error)),
+        }
     }
 
     /// Records events that no command caused (log-ins), and publishes them.

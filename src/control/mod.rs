@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod balancer;
 mod beginning;
+mod binding;
 pub mod cloud_event;
 pub mod controller;
 pub(crate) mod fault;
@@ -15,12 +16,14 @@ mod live;
 mod outcome;
 pub mod outside;
 mod pipeline;
+mod prepare;
 mod query;
 pub mod reconcile;
 pub mod record;
 mod stand_in;
 pub mod status;
 mod status_json;
+mod terms;
 
 pub use balancer::Balancer;
 pub use handle::Control;

@@ -1,7 +1,7 @@
 //! What a command came to: the entry to be recorded with its line of the audit trail, the answer.
 //! It must not record or answer anything.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 
 use super::{
@@ -23,6 +23,23 @@ pub(super) struct Outcome {
     pub(super) answer: Answer,
     pub(super) close: Option<Target>,
     pub(super) reply: Option<oneshot::Sender<Answer>>,
+}
+
+impl Outcome {
+    /// Has the answer and the audit trail say more of what was done.
+    pub(super) fn tell(&mut self, more: &Map<String, Value>) {
+        if more.is_empty() {
+            return;
+        }
+        self.answer.data = Value::Object(more.clone());
+        let audited = self.entry.events.last_mut();
+        if let Some(data) = audited.and_then(|event| event.data.as_object_mut()) {
+            data.extend(more.clone());
+        }
+        if let Some(answered) = &mut self.entry.answered {
+            answered.answer = self.answer.to_text();
+        }
+    }
 }
 
 pub(super) fn entry(

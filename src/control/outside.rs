@@ -1,7 +1,9 @@
 //! What the pipeline needs of the outside besides the journal: the file, and who is logged in.
 //! It must not do anything; the program fills it in, an embedder leaves it out.
 
-use serde_json::Value;
+use std::pin::Pin;
+
+use serde_json::{Map, Value};
 
 use crate::model::{
     command::Command, error::CommandError, event::Event, principal::Principal, topology::Topology,
@@ -15,8 +17,14 @@ pub trait File: Send + std::fmt::Debug {
     /// `invalid` with every problem when it does not pass, `failed` when it cannot be read.
     fn read(&mut self) -> Result<(Topology, Vec<u8>), CommandError>;
 
-    /// Takes the text with this digest for what this program wrote last: a reload.
-    fn adopt(&mut self, digest: Vec<u8>);
+    /// Has whatever lives by the settings get ready for those that were read last.
+    ///
+    /// # Errors
+    /// What the world refuses of them; nothing has changed then.
+    fn prepare_settings(&mut self) -> Result<PreparedSettings, CommandError>;
+
+    /// Takes the text with this digest for what this program wrote last, as `revision`: a reload.
+    fn adopt(&mut self, digest: Vec<u8>, revision: u64);
 
     /// Writes `next` beside the file, which is `revision`, durably and unseen.
     ///
@@ -33,6 +41,22 @@ pub trait File: Send + std::fmt::Debug {
     /// # Errors
     /// Why it is not there. The change is in effect all the same.
     fn commit(&mut self, prepared: Box<dyn PreparedFile>) -> Result<(), NotCommitted>;
+}
+
+/// Settings that everything is ready for. Dropped, they leave no trace.
+pub struct PreparedSettings {
+    /// The names of what changes, for the answer.
+    pub told: Map<String, Value>,
+    /// Takes them in. Cannot fail.
+    pub commit: Box<dyn FnOnce() + Send>,
+}
+
+impl std::fmt::Debug for PreparedSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PreparedSettings")
+            .field("told", &self.told)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A text that could not be put in the place of the file.
@@ -64,17 +88,44 @@ pub trait PreparedFile: Send + std::fmt::Debug + std::any::Any {
     fn into_any(self: Box<Self>) -> Box<dyn std::any::Any + Send>;
 }
 
+/// What is ready later.
+pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 /// Who is logged in, and what the directory says of them now.
-pub trait Access: Send + std::fmt::Debug {
-    /// Asks again whether `principal` still is who they were, before a change is applied.
+///
+/// What may have to ask a directory happens before a command waits for the control task, which
+/// never waits for anybody outside.
+pub trait Access: Send + Sync + std::fmt::Debug {
+    /// Asks again whether `principal` still is who they were, before a change is taken in, unless
+    /// that was answered lately. Gives them back with the rights that they have now. Takes no
+    /// longer than a log-in may.
     ///
     /// # Errors
-    /// `denied` when not, `unavailable` when nobody can say.
-    fn recheck(&mut self, principal: &Principal) -> Result<(), CommandError>;
+    /// `denied` when they are not, `unavailable` when nobody can say.
+    fn recheck<'a>(
+        &'a self,
+        principal: &'a Principal,
+    ) -> Later<'a, Result<Principal, CommandError>>;
+
+    /// Asks what has to be known of `user` to explain their access, in sentences.
+    fn look_up<'a>(&'a self, user: &'a str) -> Later<'a, Vec<String>>;
+
+    /// Who `principal` is at the moment when a change is applied, by what [`Self::recheck`] learnt.
+    /// Asks nobody and does not wait.
+    ///
+    /// # Errors
+    /// `denied` when their login has ended, `unavailable` when what was learnt is too old by now.
+    fn standing(&self, principal: &Principal) -> Result<Principal, CommandError>;
 
     /// Answers `logout`, `logins`, `end-login`, `explain-access`, and `whoami` for a login.
+    /// `found` is what [`Self::look_up`] found.
     ///
     /// # Errors
     /// `not-found` or `denied`, with what and which.
-    fn answer(&mut self, principal: &Principal, command: &Command) -> Result<Told, CommandError>;
+    fn answer(
+        &self,
+        principal: &Principal,
+        command: &Command,
+        found: &[String],
+    ) -> Result<Told, CommandError>;
 }

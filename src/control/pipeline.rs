@@ -1,7 +1,8 @@
 //! The pipeline: the one way in which anything changes, in the one order in which it does.
 //! It must not know which door a command came by, beyond writing it down.
 //!
-//! Recheck, authorize, apply, prepare, record, commit, publish, reply. What comes before `record`
+//! Authorize, apply, prepare, record, commit, publish, reply. Whether the caller still is who
+//! they were was asked before ([`super::handle`]). What comes before `record`
 //! may refuse and leaves no trace but in the audit trail; what comes after it cannot fail.
 //! Commands that wait together share one transaction and one file; each is answered after both.
 
@@ -18,7 +19,7 @@ use super::{
     fault,
     outcome::{Outcome, done, dry, entry, refused},
     outside::{Access, File, PreparedFile},
-    reconcile::Prepared,
+    prepare::PreparedChange,
     record::{Entry, Once, Record, RecordError, Recorded},
 };
 use crate::model::{
@@ -39,7 +40,7 @@ pub(super) struct Pipeline {
     pub(super) balancer: Arc<Balancer>,
     pub(super) record: Box<dyn Record>,
     pub(super) file: Option<Box<dyn File>>,
-    pub(super) access: Option<Box<dyn Access>>,
+    pub(super) access: Option<Arc<dyn Access>>,
     pub(super) published: broadcast::Sender<Recorded>,
     /// The digest of the text that a reload is taking in.
     pub(super) reloaded: Option<Vec<u8>>,
@@ -55,13 +56,12 @@ pub(super) struct Asked {
     pub(super) principal: Principal,
     pub(super) request: Request,
     pub(super) id: String,
+    /// What was looked up elsewhere before, to answer it; or why it is to be refused.
+    pub(super) before: Result<Vec<String>, CommandError>,
     /// Where it is carried out once, however often it comes.
     pub(super) once: Option<Once>,
     pub(super) reply: Option<oneshot::Sender<Answer>>,
 }
-
-/// What was done unseen: the sockets, and the new text of the file where there is one.
-type PreparedChange = (Prepared, Option<Box<dyn PreparedFile>>);
 
 impl Pipeline {
     /// Carries out changes that wait together. Where the world refuses them together, each is
@@ -120,11 +120,12 @@ impl Pipeline {
         let Asked {
             principal, request, ..
         } = asked;
-        if let Some(access) = &mut self.access {
-            access.recheck(principal)?;
-        }
+        let now = match &self.access {
+            Some(access) => &access.standing(principal)?,
+            None => principal,
+        };
         let pending = state.jobs.pending.as_ref().map(|pending| &pending.needs);
-        let authorized = authorize(principal, request.command.clone(), pending)?;
+        let authorized = authorize(now, request.command.clone(), pending)?;
         let given = self.given(&request.command)?;
         let change = state.apply(&authorized, &request.options, &given)?;
         let entry = entry(state, &change, &authorized, &request.options, given.now);
@@ -152,53 +153,23 @@ impl Pipeline {
         })
     }
 
-    /// Does what the world can refuse, unseen. What nobody confirmed must not run on because
-    /// somebody has edited the file: a timer leaves the file alone then, and goes on.
-    fn prepare(
-        &mut self,
-        next: &State,
-        by_timer: bool,
-    ) -> Result<Option<PreparedChange>, CommandError> {
-        self.left_alone = None;
-        if next.topology == self.state.topology {
-            return Ok(None);
-        }
-        let failed = |error: super::reconcile::PrepareError| {
-            CommandError::new(Code::Failed, error.to_string())
-        };
-        let prepared = self
-            .balancer
-            .prepare(next.topology.clone())
-            .map_err(failed)?;
-        let written = match &mut self.file {
-            // A reload takes in what the file says already.
-            Some(file) if self.reloaded.is_none() => {
-                match file.prepare(&next.topology, next.revision) {
-                    Ok(written) => Some(written),
-                    Err(error) if by_timer && error.code == Code::Conflict => {
-                        self.left_alone = Some(error.message);
-                        None
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-            Some(_) | None => None,
-        };
-        Ok(Some((prepared, written)))
-    }
-
     fn record_and_commit(
         &mut self,
         next: State,
         mut outcomes: Vec<Outcome>,
-        prepared: Option<PreparedChange>,
+        prepared: PreparedChange,
     ) {
-        let written = prepared.as_ref().and_then(|(_, written)| written.as_ref());
-        let digest = written
-            .map(|written| written.digest())
-            .or_else(|| self.reloaded.clone());
-        if let (Some(digest), Some(last)) = (digest, outcomes.last_mut()) {
-            last.entry.file_digest = Some(digest);
+        let PreparedChange {
+            runtime,
+            text,
+            settings,
+        } = prepared;
+        let digest = text.as_ref().map(|text| text.digest());
+        if let Some(last) = outcomes.last_mut() {
+            last.entry.file_digest = digest.or_else(|| self.reloaded.clone());
+            if let Some(settings) = &settings {
+                last.tell(&settings.told);
+            }
         }
         let entries: Vec<Entry> = outcomes
             .iter()
@@ -210,17 +181,20 @@ impl Pipeline {
             Err(error) => return fail_all(outcomes, self.state.revision, &error),
         };
         fault::reached(fault::AFTER_RECORD);
-        if let Some((runtime, written)) = prepared {
+        if let Some(runtime) = runtime {
             self.balancer.commit(runtime);
             fault::reached(fault::AFTER_COMMIT);
-            self.unwritten = written;
+            self.unwritten = text;
             self.write_file();
             if let Some(message) = self.left_alone.take() {
                 self.tell_conflict(&message, next.revision);
             }
         }
         if let (Some(file), Some(digest)) = (&mut self.file, self.reloaded.take()) {
-            file.adopt(digest);
+            file.adopt(digest, next.revision);
+        }
+        if let Some(settings) = settings {
+            (settings.commit)();
         }
         self.state = next;
         for close in outcomes.iter().filter_map(|outcome| outcome.close.as_ref()) {

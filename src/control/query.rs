@@ -41,6 +41,7 @@ const MANY: u32 = 10_000;
 pub(super) fn answer(
     pipeline: &mut Pipeline,
     authorized: &Authorized,
+    found: &[String],
 ) -> Result<Told, CommandError> {
     let principal = authorized.principal();
     let scope = &principal.services;
@@ -58,12 +59,12 @@ pub(super) fn answer(
             client,
         } => explain(pipeline, host.as_ref(), service.as_ref(), *client),
         command => {
-            let Some(access) = &mut pipeline.access else {
+            let Some(access) = &pipeline.access else {
                 return Err(CommandError::invalid(
                     "nobody can log in here: there is no [auth]",
                 ));
             };
-            return access.answer(principal, command);
+            return access.answer(principal, command, found);
         }
     }?;
     Ok(Told {
@@ -84,9 +85,9 @@ pub(super) fn split(mut data: Value) -> (Vec<String>, Value) {
 }
 
 /// What the login gave, without the token; without a login, what there is of that.
-fn whoami(pipeline: &mut Pipeline, principal: &Principal) -> Result<Value, CommandError> {
-    if let (Some(_), Some(access)) = (&principal.login, &mut pipeline.access) {
-        return Ok(access.answer(principal, &Command::Whoami {})?.data);
+fn whoami(pipeline: &Pipeline, principal: &Principal) -> Result<Value, CommandError> {
+    if let (Some(_), Some(access)) = (&principal.login, &pipeline.access) {
+        return Ok(access.answer(principal, &Command::Whoami {}, &[])?.data);
     }
     Ok(json!({
         "user": principal.user,

@@ -8,6 +8,7 @@ use tokio::sync::broadcast;
 use super::{
     answer::Answer,
     handle::{Control, Message, WAITING},
+    pipeline::Asked,
     record::{Entry, InMemory, Record, RecordError},
 };
 use crate::model::{
@@ -43,6 +44,7 @@ impl Control {
             published,
             epoch: "memory".into(),
             node,
+            access: None,
         }
     }
 }
@@ -55,21 +57,23 @@ fn take(
     answer: &impl Fn(Principal, Request, String) -> Answer,
 ) {
     match message {
-        Message::Execute {
-            principal,
-            request,
-            id,
-            once,
-            reply,
-        } => {
-            let answer = answer(*principal, *request, id);
+        Message::Execute(asked) => {
+            let Asked {
+                principal,
+                request,
+                id,
+                once,
+                reply,
+                before: _,
+            } = *asked;
+            let answer = answer(principal, request, id);
             let entry = Entry {
                 answered: once.map(|once| once.answered(answer.to_text())),
                 ..Entry::default()
             };
             // Memory always takes it.
             let _ = record.record(&[entry]);
-            let _ = reply.send(answer);
+            super::pipeline::reply(reply, answer);
         }
         Message::Record { entry, reply } => {
             let recorded = record.record(&[*entry]);

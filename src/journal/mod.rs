@@ -20,7 +20,7 @@ mod tests;
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use rusqlite::Connection;
@@ -48,10 +48,25 @@ pub struct Keep {
     pub revisions: u64,
 }
 
+/// How much a journal keeps; may change while it is open.
+#[derive(Clone, Debug)]
+pub struct Keeping(Arc<Mutex<Keep>>);
+
+impl Keeping {
+    /// From the next record on.
+    pub fn set(&self, keep: Keep) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = keep;
+    }
+
+    fn now(&self) -> Keep {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A [`Record`] in a file.
 pub struct Journal {
     path: PathBuf,
-    keep: Keep,
+    keeping: Keeping,
     epoch: String,
     /// Nothing after a failure that leaves open what is in the file.
     live: Mutex<Option<Live>>,
@@ -74,10 +89,15 @@ impl Journal {
         let epoch = read::epoch(&live.connection).map_err(|fault| OpenError::new(&path, fault))?;
         Ok(Self {
             path,
-            keep,
+            keeping: Keeping(Arc::new(Mutex::new(keep))),
             epoch,
             live: Mutex::new(Some(live)),
         })
+    }
+
+    /// How much it keeps.
+    pub fn keeping(&self) -> Keeping {
+        self.keeping.clone()
     }
 
     fn slot(&self) -> MutexGuard<'_, Option<Live>> {
@@ -150,7 +170,7 @@ impl fmt::Debug for Journal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Journal")
             .field("path", &self.path)
-            .field("keep", &self.keep)
+            .field("keep", &self.keeping.now())
             .finish_non_exhaustive()
     }
 }
@@ -161,7 +181,8 @@ impl Record for Journal {
     }
 
     fn record(&mut self, entries: &[Entry]) -> Result<Vec<Recorded>, RecordError> {
-        self.write(|live| write::record(live, self.keep, entries))
+        let keep = self.keeping.now();
+        self.write(|live| write::record(live, keep, entries))
     }
 
     fn last(&self) -> Result<Option<Last>, RecordError> {

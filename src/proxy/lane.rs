@@ -2,7 +2,10 @@
 //! It must not hold anything of a single session.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering::SeqCst},
+    sync::atomic::{
+        AtomicBool, AtomicU64,
+        Ordering::{Relaxed, SeqCst},
+    },
     time::{Duration, Instant},
 };
 
@@ -15,7 +18,7 @@ pub struct Lane {
     epoch: Instant,
     bell: Notify,
     rings: AtomicU64,
-    access_log: bool,
+    access_log: AtomicBool,
 }
 
 impl Lane {
@@ -27,7 +30,7 @@ impl Lane {
             epoch,
             bell: Notify::new(),
             rings: AtomicU64::new(0),
-            access_log,
+            access_log: AtomicBool::new(access_log),
         }
     }
 
@@ -39,6 +42,11 @@ impl Lane {
     /// `moment` in milliseconds on the clock of the schedulers.
     pub fn millis(&self, moment: Instant) -> u64 {
         moment.saturating_duration_since(self.epoch).as_millis() as u64
+    }
+
+    /// `moment` in nanoseconds on the same clock.
+    pub fn nanos(&self, moment: Instant) -> u64 {
+        moment.saturating_duration_since(self.epoch).as_nanos() as u64
     }
 
     /// How long this clock has run.
@@ -61,7 +69,12 @@ impl Lane {
         &self.bell
     }
 
+    /// Whether each session leaves a line when it ends, from now on.
+    pub fn log_access(&self, access_log: bool) {
+        self.access_log.store(access_log, Relaxed);
+    }
+
     pub(super) fn access_log(&self) -> bool {
-        self.access_log
+        self.access_log.load(Relaxed)
     }
 }

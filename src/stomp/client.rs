@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     Broker, Options,
+    dial::{self, Open},
     frame::{Body, EncodeError, Headers},
     supervisor::Supervisor,
 };
@@ -86,9 +87,15 @@ pub(super) type Confirm = oneshot::Sender<Result<(), Error>>;
 impl Client {
     /// Begins to connect, on the runtime that this is called from. Returns at once.
     pub fn open(options: Options) -> Self {
+        let open = |broker, trust| Box::pin(dial::open(broker, trust)) as _;
+        Self::over(options, Box::new(open))
+    }
+
+    /// The same over streams that `open` opens.
+    pub(super) fn over(options: Options, open: Open) -> Self {
         let (orders, taken) = mpsc::channel(ORDERS);
         let (told, link) = watch::channel(Link::Down(None));
-        tokio::spawn(Supervisor::new(options, taken, told).run());
+        tokio::spawn(Supervisor::new(options, open, taken, told).run());
         Self { orders, link }
     }
 
@@ -159,9 +166,11 @@ impl Client {
         Ok(Subscription { receive, orders })
     }
 
-    /// How the connection is, as it changes.
+    /// How the connection is, and as it changes from now on.
     pub fn link(&self) -> watch::Receiver<Link> {
-        self.link.clone()
+        let mut link = self.link.clone();
+        link.mark_unchanged();
+        link
     }
 
     /// Waits until there is a connection, for as long as `patience`.

@@ -1,7 +1,7 @@
 //! A new connection to a broker, up to its CONNECTED.
 //! It must not go on with a broker that speaks another version, or is not who it should be.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, pin::Pin, sync::Arc, time::Duration};
 
 use rustls::pki_types::ServerName;
 use secrecy::ExposeSecret;
@@ -13,7 +13,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use super::{
-    Broker, Options,
+    Broker, Options, Trust,
     frame::{Decoder, Frame, Headers, Limits, ServerCommand, encode},
     trust,
 };
@@ -42,16 +42,15 @@ pub(super) struct Beats {
     pub(super) theirs: Option<Duration>,
 }
 
-/// Connects to `broker` and logs in.
-///
-/// # Errors
-/// Why not, for people. Waits as long as the broker lets it; the caller sets the time.
-pub(super) async fn dial(broker: &Broker, options: &Options) -> Result<Connected, String> {
-    let stream = open(broker, options).await?;
-    log_in(stream, broker, options).await
-}
+/// Opens a stream to a broker; another one in tests.
+pub(super) type Open =
+    Box<dyn Fn(Broker, Trust) -> Pin<Box<dyn Future<Output = Opened> + Send>> + Send + Sync>;
+/// A stream, or why there is none, for people.
+pub(super) type Opened = Result<Box<dyn Stream>, String>;
 
-async fn open(broker: &Broker, options: &Options) -> Result<Box<dyn Stream>, String> {
+/// Connects to `broker`, over TLS where it is to be, to who it should be. Waits as long as the
+/// other side lets it; the caller sets the time.
+pub(super) async fn open(broker: Broker, trust: Trust) -> Opened {
     let failed = |error: io::Error| format!("cannot connect: {error}");
     let stream = TcpStream::connect((broker.host.as_str(), broker.port));
     let stream = stream.await.map_err(failed)?;
@@ -59,9 +58,8 @@ async fn open(broker: &Broker, options: &Options) -> Result<Box<dyn Stream>, Str
     if !broker.tls {
         return Ok(Box::new(stream));
     }
-    let name = ServerName::try_from(broker.host.clone()).map_err(|error| error.to_string())?;
-    let trusted = options.trust.clone();
-    let config = tokio::task::spawn_blocking(move || trust::read(&trusted)).await;
+    let name = ServerName::try_from(broker.host).map_err(|error| error.to_string())?;
+    let config = tokio::task::spawn_blocking(move || trust::read(&trust)).await;
     let config = config.map_err(|error| error.to_string())??;
     let secured = TlsConnector::from(Arc::new(config)).connect(name, stream);
     let secured = secured.await.map_err(|error| format!("TLS: {error}"))?;
@@ -69,6 +67,9 @@ async fn open(broker: &Broker, options: &Options) -> Result<Box<dyn Stream>, Str
 }
 
 /// Says CONNECT on `stream` and reads what comes back.
+///
+/// # Errors
+/// Why not, for people.
 pub(super) async fn log_in(
     mut stream: Box<dyn Stream>,
     broker: &Broker,

@@ -25,6 +25,9 @@ mod supervisor;
 mod trust;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use broker::{Broker, BrokerError};
 pub use client::{
     Acknowledge, Client, Delivery, Error, Incoming, Link, Receipt, Subscribe, Subscription,

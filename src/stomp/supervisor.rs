@@ -11,7 +11,7 @@ use tokio::{
 use super::{
     Broker, Error, Link, Options,
     client::Order,
-    dial::{Connected, dial},
+    dial::{Connected, Open, log_in},
     registry::Registry,
     session::{self, Ended, Surroundings},
 };
@@ -23,6 +23,7 @@ const GOOD: Duration = Duration::from_secs(30);
 
 pub(super) struct Supervisor {
     options: Options,
+    open: Open,
     orders: mpsc::Receiver<Order>,
     link: watch::Sender<Link>,
     registry: Registry,
@@ -36,11 +37,13 @@ struct Unwanted;
 impl Supervisor {
     pub(super) fn new(
         options: Options,
+        open: Open,
         orders: mpsc::Receiver<Order>,
         link: watch::Sender<Link>,
     ) -> Self {
         Self {
             options,
+            open,
             orders,
             link,
             registry: Registry::default(),
@@ -87,7 +90,9 @@ impl Supervisor {
     async fn connect(&mut self, broker: &Broker) -> Result<Result<Connected, String>, Unwanted> {
         let options = self.options.clone();
         let patience = options.connect_timeout;
-        let dialled = timeout(patience, dial(broker, &options));
+        let opened = (self.open)(broker.clone(), options.trust.clone());
+        let connected = async { log_in(opened.await?, broker, &options).await };
+        let dialled = timeout(patience, connected);
         let late = || Err(format!("no answer within {patience:?}"));
         Ok(self.meanwhile(dialled).await?.unwrap_or_else(|_| late()))
     }

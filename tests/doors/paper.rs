@@ -5,7 +5,7 @@ use std::path::Path;
 
 use pointsman::{
     config::{Digest, Prepared, Store},
-    control::outside::{File, NotCommitted, PreparedFile},
+    control::outside::{File, NotCommitted, PreparedFile, PreparedSettings},
     model::{
         error::{Code, CommandError},
         topology::Topology,
@@ -46,7 +46,14 @@ impl File for Paper {
         Ok((config.topology, digest.to_string().into_bytes()))
     }
 
-    fn adopt(&mut self, _: Vec<u8>) {}
+    fn prepare_settings(&mut self) -> Result<PreparedSettings, CommandError> {
+        Ok(PreparedSettings {
+            told: serde_json::Map::new(),
+            commit: Box::new(|| {}),
+        })
+    }
+
+    fn adopt(&mut self, _: Vec<u8>, _: u64) {}
 
     fn prepare(
         &mut self,

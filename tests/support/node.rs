@@ -197,13 +197,19 @@ impl Node {
         UnixStream::connect(self.folder.join("pointsman-state/admin.sock")).ok()
     }
 
-    /// Where its HTTP API listens.
+    /// A command over the Unix socket at another path; `None` when nobody is there.
+    pub fn ask_at(&self, path: &str, command: &Value) -> Option<Reply> {
+        let socket = UnixStream::connect(self.folder.join(path)).ok()?;
+        exchange(socket, &post("pm", "/v1/commands", None, command))
+    }
+
+    /// Where its HTTP API listens since it was moved there last.
     pub fn http(&self) -> SocketAddr {
         let log = self.log();
         let lines = log
             .lines()
             .filter(|line| line.contains("administrators may come in"));
-        let mut words = lines.flat_map(|line| line.split(' '));
+        let mut words = lines.rev().flat_map(|line| line.split(' '));
         let address = words.find_map(|word| word.strip_prefix("address="));
         address.unwrap().parse().unwrap()
     }

@@ -12,8 +12,9 @@ use super::{
         table::Held,
         throttle::{Ticket, Try},
     },
-    Arc, Attempt, Backends, Code, CommandError, Door, Duration, Effects, Entered, Event, Inner,
-    Login, Logins, Moment, Outcome, Record, Refused, SecretString, json, rules,
+    Arc, Attempt, Backends, Code, CommandError, Credentials, Door, Duration, Effects, Entered,
+    Event, Inner, Login, Logins, Moment, Outcome, Proof, Record, Refused, SecretString, json,
+    rules,
 };
 
 /// An attempt that is under way. When the caller goes away before its end, it was a failure:
@@ -110,14 +111,8 @@ impl Logins {
             ticket: Some(ticket),
         };
         let verdict = match attempt.credentials.check() {
-            Ok(()) => {
-                let steps = Steps::unheard();
-                backends.authenticate(&attempt.credentials, &steps).await
-            }
-            Err(what) => Verdict {
-                outcome: Outcome::Rejected(what.to_owned()),
-                by: "pointsman",
-            },
+            Ok(()) => self.put(attempt, &backends).await,
+            Err(what) => Verdict::of("pointsman", Outcome::Rejected(what.to_owned())),
         };
         let ticket = under_way.ticket.take();
         let mut inner = self.inner();
@@ -127,6 +122,28 @@ impl Logins {
             inner.count(&ticket, entered.as_ref(), now);
         }
         entered
+    }
+
+    /// Puts a password to the backends, and the answer to a question to the one who asked it.
+    async fn put(&self, attempt: &Attempt, backends: &Backends) -> Verdict {
+        let (shown, steps) = (&attempt.credentials, Steps::unheard());
+        let Proof::Answer { state, otp } = &shown.proof else {
+            return backends.authenticate(shown, attempt.door, &steps).await;
+        };
+        let now = self.clock.now();
+        let asked = self.inner().questions.take(state, attempt, now.at);
+        let Some(asked) = asked else {
+            let because = "that was not asked of them, or not lately".to_owned();
+            return Verdict::of("pointsman", Outcome::Rejected(because));
+        };
+        let credentials = Credentials {
+            user: shown.user.clone(),
+            proof: Proof::Answer {
+                state: asked.state,
+                otp: otp.clone(),
+            },
+        };
+        backends.answer(asked.by, &credentials, &steps).await
     }
 }
 
@@ -165,7 +182,10 @@ impl Inner {
             Outcome::Accepted(accepted) => accepted,
             Outcome::Rejected(because) => return Err(Failed::denied("rejected", because)),
             Outcome::Unavailable(because) => return Err(Failed::unavailable(because)),
-            Outcome::Challenge(challenge) => return Ok(Entered::Challenged(challenge)),
+            Outcome::Challenge(challenge) => {
+                let asked = self.questions.ask(verdict.by, challenge, attempt, now.at);
+                return Ok(Entered::Challenged(asked));
+            }
         };
         if !Arc::ptr_eq(asked, &self.backends) {
             let because = "the settings changed meanwhile; try again".to_owned();
@@ -176,8 +196,11 @@ impl Inner {
             return Err(Failed::denied("no-access", judgement.because));
         };
         let login = self.login(attempt, &accepted, rights, verdict.by, now);
-        let because = judgement.because;
-        self.take_in(login, accepted.voucher, &because, now, effects)
+        let mut because = judgement.because;
+        if let Some(away) = verdict.away {
+            because = format!("{because}; {away}");
+        }
+        self.take_in(login, accepted, &because, now, effects)
     }
 
     fn login(
@@ -205,7 +228,7 @@ impl Inner {
     fn take_in(
         &mut self,
         login: Login,
-        voucher: String,
+        accepted: Accepted,
         because: &str,
         now: Moment,
         effects: &mut Effects,
@@ -214,7 +237,10 @@ impl Inner {
         let held = Held {
             login: login.clone(),
             digest: super::super::digest(&token),
-            voucher,
+            voucher: accepted.voucher,
+            values: accepted.values,
+            answered: Some(now.at),
+            asking: Arc::default(),
             ends: now.at + self.options.login_ttl,
         };
         let record = Record::of(&held);

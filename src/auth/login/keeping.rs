@@ -7,8 +7,9 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::table::Held, CommandError, Duration, Effects, Event, Inner, Login, Logins, Moment,
-    Options, Principal, Role, json, live,
+    super::{Accepted, table::Held},
+    Arc, Backends, CommandError, Duration, Effects, Event, Inner, Login, Logins, Moment, Options,
+    Principal, Questions, Role, Rule, json, live, rules,
 };
 
 /// A login as it is kept over a restart: whoever reads it cannot log in with it.
@@ -20,6 +21,9 @@ pub struct Record {
     digest: String,
     /// What its backend recognises it by.
     voucher: String,
+    /// What its backend handed out for the rules.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    values: Vec<String>,
 }
 
 impl fmt::Debug for Record {
@@ -36,6 +40,7 @@ impl Record {
             login: held.login.clone(),
             digest: BASE64_URL_SAFE_NO_PAD.encode(held.digest),
             voucher: held.voucher.clone(),
+            values: held.values.clone(),
         }
     }
 
@@ -48,10 +53,15 @@ impl Record {
     fn held(self, lasts: Duration, now: Moment) -> Option<Held> {
         let digest = BASE64_URL_SAFE_NO_PAD.decode(&self.digest).ok()?;
         let left = Duration::from_millis(self.login.expires.saturating_sub(now.unix_ms));
+        // That it was answered later than at the log-in is not kept.
+        let age = Duration::from_millis(now.unix_ms.saturating_sub(self.login.since));
         let held = Held {
             login: self.login,
             digest: digest.try_into().ok()?,
             voucher: self.voucher,
+            values: self.values,
+            answered: now.at.checked_sub(age),
+            asking: Arc::default(),
             ends: now.at + left.min(lasts),
         };
         (!held.expired(now)).then_some(held)
@@ -78,8 +88,33 @@ impl Effects {
     }
 }
 
+impl Held {
+    /// What was said of them before there were new settings: a backend that can be asked again is
+    /// asked again, and what one that cannot be said counts by the new rules.
+    fn judge_anew(&mut self, once: bool, rules: &[Rule]) {
+        if !once {
+            self.answered = None;
+        } else if let Some(rights) = rules::judge(rules, &self.accepted()).rights {
+            self.login.role = rights.role;
+            self.login.services = rights.services;
+        }
+    }
+
+    fn accepted(&self) -> Accepted {
+        Accepted {
+            values: self.values.clone(),
+            ..Accepted::named(&self.login.user)
+        }
+    }
+}
+
 impl Inner {
-    fn end(&mut self, which: impl Fn(&Held) -> bool, reason: &str, ended_by: &str) -> Effects {
+    pub(super) fn end(
+        &mut self,
+        which: impl Fn(&Held) -> bool,
+        reason: &str,
+        ended_by: &str,
+    ) -> Effects {
         let mut effects = Effects::default();
         for held in self.table.remove(which) {
             effects.ended(&held.login, reason, ended_by);
@@ -89,6 +124,10 @@ impl Inner {
 
     /// Whether this login would still be given, as far as the settings alone tell.
     fn stands(&self, held: &Held) -> bool {
+        if self.backends.says_it_once(&held.login.by) {
+            let known = rules::judge(&self.options.rules, &held.accepted());
+            return known.rights.is_some();
+        }
         let backend = self.backends.find(&held.login.by);
         backend.is_some_and(|backend| backend.stands(&held.vouched()))
     }
@@ -183,21 +222,31 @@ impl Logins {
     /// `invalid`: what is wrong with the users. The old settings stay then.
     pub fn reconfigure(&self, options: Options) -> Result<Effects, CommandError> {
         let backends = super::backends(&options)?;
+        Ok(self.take_in_settings(options, backends))
+    }
+
+    pub(super) fn take_in_settings(&self, options: Options, backends: Arc<Backends>) -> Effects {
         let now = self.clock.now();
         let mut inner = self.inner();
         inner.options = options;
         inner.backends = backends;
+        inner.questions = Questions::default();
         let lasts = inner.options.login_ttl;
         inner.table.shorten(now, lasts);
+        let inner = &mut *inner;
+        let (once, rules) = (&inner.backends, &inner.options.rules);
+        inner
+            .table
+            .each(|held| held.judge_anew(once.says_it_once(&held.login.by), rules));
         let gone: Vec<String> = {
             let fallen = inner.table.iter().filter(|held| !inner.stands(held));
             fallen.map(|held| held.login.id.clone()).collect()
         };
-        Ok(inner.end(
+        inner.end(
             |held| gone.contains(&held.login.id),
             "settings",
             "pointsman",
-        ))
+        )
     }
 }
 

@@ -11,7 +11,9 @@ use std::{
 use super::{super::local::tests::user, *};
 use crate::auth::{Matcher, Rights};
 
+mod directories;
 mod keeping;
+mod questions;
 
 /// A clock that stands still until it is moved.
 #[derive(Clone)]
@@ -89,11 +91,12 @@ async fn who_logs_in_is_known_by_the_token_until_it_expires() {
         (known.user.as_str(), &known.login),
         ("ada", &Some(login.id))
     );
-    assert_eq!(logins.still_valid(&known).await, Ok(()));
+    assert_eq!(logins.recheck(&known).await.0, Ok(known.clone()));
+    assert_eq!(logins.standing(&known), Ok(known.clone()));
     hand.forward(Duration::from_secs(15 * 60));
     assert_eq!(principal(&logins, &token), None);
     assert_eq!(
-        logins.still_valid(&known).await.unwrap_err().code,
+        logins.recheck(&known).await.0.unwrap_err().code,
         Code::Denied
     );
     assert!(logins.list(&known).is_empty() && logins.records().is_empty());
@@ -201,7 +204,7 @@ async fn hanging_up_before_the_answer_counts_as_a_failure_and_is_told() {
 }
 
 #[tokio::test]
-async fn a_principal_with_rights_that_the_login_has_not_is_denied() {
+async fn a_principal_has_the_rights_of_their_login_and_no_others() {
     let (logins, _hand) = logins();
     let (_, token, _) = enter(&logins, "bob").await;
     let bob = principal(&logins, &token).unwrap();
@@ -209,38 +212,40 @@ async fn a_principal_with_rights_that_the_login_has_not_is_denied() {
         role: Role::Admin,
         ..bob.clone()
     };
-    let unlogged = Principal { login: None, ..bob };
-    for principal in [raised, unlogged] {
-        assert_eq!(
-            logins.still_valid(&principal).await.unwrap_err().code,
-            Code::Denied
-        );
+    assert_eq!(logins.recheck(&raised).await.0, Ok(bob.clone()));
+    assert_eq!(logins.standing(&raised), Ok(bob.clone()));
+    let unlogged = Principal {
+        login: None,
+        ..bob.clone()
+    };
+    let other = Principal {
+        user: "ada".to_owned(),
+        ..bob
+    };
+    for principal in [unlogged, other] {
+        let denied = Code::Denied;
+        let (answer, _) = logins.recheck(&principal).await;
+        assert_eq!(answer.unwrap_err().code, denied);
+        assert_eq!(logins.standing(&principal).unwrap_err().code, denied);
     }
     let part = Principal::part("pointsman", Door::Timer);
-    assert_eq!(logins.still_valid(&part).await, Ok(()));
+    assert_eq!(logins.recheck(&part).await.0, Ok(part.clone()));
+    assert_eq!(logins.standing(&part), Ok(part));
 }
 
 #[tokio::test]
 async fn access_is_explained_in_sentences() {
     let (logins, _hand) = logins();
     let (login, ..) = enter(&logins, "ada").await;
-    let sentences = logins.explain_access("ada");
-    assert_eq!(
-        sentences[0],
-        "ada is a local user with the role admin on all services"
-    );
-    assert_eq!(
-        sentences[1],
-        "rules do not count: local users carry their own rights"
-    );
-    assert!(
-        sentences[2].ends_with(&format!("login {}", login.id)),
-        "{sentences:?}"
-    );
-    assert_eq!(
-        logins.explain_access("eve")[0],
-        "there is no local user eve"
-    );
+    let found = logins.look_up("ada").await;
+    let sentences = logins.explain_access("ada", &found);
+    let own = "local knows ada, with the role admin on all services";
+    assert_eq!(sentences[0], own);
+    let end = format!("login {}", login.id);
+    assert!(sentences[1].ends_with(&end), "{sentences:?}");
+    let unknown = logins.look_up("eve").await;
+    assert_eq!(unknown, ["local: there is no such user"]);
+    assert_eq!(logins.look_up("a\0").await.len(), 1);
 }
 
 #[tokio::test]

@@ -49,17 +49,19 @@ pub(super) trait Accepts: Send + Sync + 'static {
     ) -> impl Future<Output = io::Result<(Self::Stream, Peer)>> + Send;
 }
 
-/// Accepts until `stop`, then lets requests that were begun be answered.
+/// Accepts until `stop`, and then who waits already; lets requests that were begun be answered.
 pub(super) async fn serve<A: Accepts>(accepts: Arc<A>, router: Router, stop: CancellationToken) {
     let slots = Slots::new(CONNECTIONS);
     let connections = TaskTracker::new();
     let mut failing = false;
-    loop {
+    let mut waited = 0;
+    while waited < CONNECTIONS {
         let accepted = tokio::select! {
             biased;
-            () = stop.cancelled() => break,
             accepted = accepts.accept() => accepted,
+            () = stop.cancelled() => break,
         };
+        waited += usize::from(stop.is_cancelled());
         match accepted {
             Ok(raw) => {
                 failing = false;
@@ -85,8 +87,23 @@ pub(super) async fn serve<A: Accepts>(accepts: Arc<A>, router: Router, stop: Can
             }
         }
     }
+    // Closes the socket, where no other door has it: nobody is to wait on it for nothing.
+    drop(accepts);
     connections.close();
     connections.wait().await;
+}
+
+/// What comes of `act`; `None` where it is not done a while after `stop`.
+async fn in_time<T>(stop: &CancellationToken, act: impl Future<Output = T>) -> Option<T> {
+    let over = async {
+        stop.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        biased;
+        done = act => Some(done),
+        () = over => None,
+    }
 }
 
 /// Errors that say something about who connected, and nothing about us.
@@ -106,14 +123,13 @@ async fn connection<A: Accepts>(
     held: &Held,
     stop: CancellationToken,
 ) {
-    let opened = tokio::select! {
-        () = stop.cancelled() => return,
-        opened = tokio::time::timeout(HEAD_WITHIN, accepts.open(raw, held)) => opened,
-    };
-    let (stream, peer) = match opened {
-        Ok(Ok(opened)) => opened,
-        Ok(Err(error)) => return tracing::debug!(%error, "a connection to the API failed"),
-        Err(_) => return tracing::debug!("a connection to the API was not opened in time"),
+    let opening = tokio::time::timeout(HEAD_WITHIN, accepts.open(raw, held));
+    let (stream, peer) = match in_time(&stop, opening).await {
+        Some(Ok(Ok(opened))) => opened,
+        Some(Ok(Err(error))) => return tracing::debug!(%error, "a connection to the API failed"),
+        Some(Err(_)) | None => {
+            return tracing::debug!("a connection to the API was not opened in time");
+        }
     };
     let service = TowerToHyperService::new(router);
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
@@ -139,6 +155,8 @@ async fn connection<A: Accepts>(
         .serve_connection(TokioIo::new(Stall::new(stream)), service);
     let mut served = pin!(served);
     let ended = tokio::select! {
+        // What has come already is a request that was begun.
+        biased;
         ended = served.as_mut() => ended,
         () = stop.cancelled() => {
             served.as_mut().graceful_shutdown();

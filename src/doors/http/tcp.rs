@@ -27,7 +27,7 @@ use super::{
 use crate::model::principal::Door;
 
 /// Where and how to listen.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TcpOptions {
     /// The address.
     pub listen: SocketAddr,
@@ -51,11 +51,18 @@ pub enum TcpError {
     Refused(SocketAddr, io::Error),
 }
 
-/// A TCP socket, bound and listening.
+/// A TCP socket that listens. Cheap to clone; it closes with the last clone, and nobody who waits
+/// to be accepted is lost as long as there is one.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    listener: Arc<StdListener>,
+    address: SocketAddr,
+}
+
+/// The API on a TCP socket.
 #[derive(Debug)]
 pub struct TcpDoor {
-    listener: StdListener,
-    address: SocketAddr,
+    bound: Bound,
     tls: Option<Arc<Reloading>>,
     hosts: Vec<String>,
 }
@@ -66,6 +73,27 @@ impl TcpDoor {
     /// # Errors
     /// When the address cannot be bound, the certificate not used, or one is missing.
     pub fn bind(options: TcpOptions) -> Result<Self, TcpError> {
+        let listen = options.listen;
+        Self::on(options, || {
+            let listener = StdListener::bind(listen)?;
+            listener.set_nonblocking(true)?;
+            Ok(Bound {
+                address: listener.local_addr()?,
+                listener: Arc::new(listener),
+            })
+        })
+    }
+
+    /// The same on a socket that another door has, or had; what `options` say of the address
+    /// must be what they said when it was bound.
+    ///
+    /// # Errors
+    /// When the certificate cannot be used, or is missing.
+    pub fn again(bound: &Bound, options: TcpOptions) -> Result<Self, TcpError> {
+        Self::on(options, || Ok(bound.clone()))
+    }
+
+    fn on(options: TcpOptions, bind: impl FnOnce() -> io::Result<Bound>) -> Result<Self, TcpError> {
         let TcpOptions {
             listen,
             certificate,
@@ -75,21 +103,18 @@ impl TcpDoor {
             return Err(TcpError::Plain(listen));
         }
         let tls = certificate.map(Reloading::open).transpose()?.map(Arc::new);
-        let refused = |error| TcpError::Refused(listen, error);
-        let listener = StdListener::bind(listen).map_err(refused)?;
-        listener.set_nonblocking(true).map_err(refused)?;
-        let address = listener.local_addr().map_err(refused)?;
-        Ok(Self {
-            listener,
-            address,
-            tls,
-            hosts,
-        })
+        let bound = bind().map_err(|error| TcpError::Refused(listen, error))?;
+        Ok(Self { bound, tls, hosts })
     }
 
     /// The address that it is bound to.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.bound.address
+    }
+
+    /// Its socket, for the door that will take its place.
+    pub fn bound(&self) -> Bound {
+        self.bound.clone()
     }
 
     /// Serves `api` until it is told to stop.
@@ -97,10 +122,12 @@ impl TcpDoor {
     /// # Errors
     /// When the runtime cannot poll the socket.
     pub async fn serve(self, api: Api) -> io::Result<()> {
-        let guard = Guard::tcp(&self.hosts, self.address, self.tls.is_some());
-        let listener = TcpListener::from_std(self.listener)?;
+        let Self { bound, tls, hosts } = self;
+        let guard = Guard::tcp(&hosts, bound.address, tls.is_some());
+        let listener = TcpListener::from_std(bound.listener.try_clone()?)?;
+        // It is not to stay open for those who are still being answered.
+        drop(bound);
         let stop = api.stop.clone();
-        let tls = self.tls;
         serve(
             Arc::new(Accepting { listener, tls }),
             api.router(guard),

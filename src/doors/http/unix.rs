@@ -54,6 +54,8 @@ pub enum SocketError {
 pub struct SocketDoor {
     fd: OwnedFd,
     file: File,
+    /// Where the file is to be.
+    wanted: PathBuf,
     group: Option<String>,
 }
 
@@ -71,6 +73,21 @@ impl SocketDoor {
     /// # Errors
     /// When the path is taken, the group unknown, or the system refuses.
     pub fn bind(path: &Path, group: Option<&str>) -> Result<Self, SocketError> {
+        Self::bind_at(path, path, group)
+    }
+
+    /// The same for a path on which a door of this process listens: it takes that one's place
+    /// when it is served, and until then lies beside it.
+    ///
+    /// # Errors
+    /// When the group is unknown, or the system refuses.
+    pub fn beside(path: &Path, group: Option<&str>) -> Result<Self, SocketError> {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(".new");
+        Self::bind_at(Path::new(&beside), path, group)
+    }
+
+    fn bind_at(path: &Path, wanted: &Path, group: Option<&str>) -> Result<Self, SocketError> {
         let refused = |error: io::Error| SocketError::Refused(path.to_owned(), error);
         let id = match group {
             Some(name) => {
@@ -96,7 +113,13 @@ impl SocketDoor {
         rustix::fs::chmod(path, mode).map_err(|error| refused(error.into()))?;
         listen(&fd, BACKLOG).map_err(|error| refused(error.into()))?;
         let group = group.map(str::to_owned);
-        Ok(Self { fd, file, group })
+        let wanted = wanted.to_owned();
+        Ok(Self {
+            fd,
+            file,
+            wanted,
+            group,
+        })
     }
 
     /// Serves `api` until it is told to stop.
@@ -104,7 +127,16 @@ impl SocketDoor {
     /// # Errors
     /// When the runtime cannot poll the socket.
     pub async fn serve(self, api: Api) -> io::Result<()> {
-        let Self { fd, file, group } = self;
+        let Self {
+            fd,
+            mut file,
+            wanted,
+            group,
+        } = self;
+        if file.path != wanted {
+            fs::rename(&file.path, &wanted)?;
+            file.path = wanted;
+        }
         let listener = UnixListener::from_std(fd.into())?;
         let stop = api.stop.clone();
         let accepting = Arc::new(Accepting { listener, group });

@@ -25,10 +25,7 @@ async fn one_ends_ones_own_logins_and_an_admin_everybodys() {
     assert_eq!(kinds(&effects.events), ["admin.logout"]);
     assert_eq!(effects.events[0].data["ended_by"], "ada");
     assert_eq!(principal(&logins, &bob_token), None);
-    assert_eq!(
-        logins.still_valid(&bob).await.unwrap_err().code,
-        Code::Denied
-    );
+    assert_eq!(logins.recheck(&bob).await.0.unwrap_err().code, Code::Denied);
     assert_eq!(
         kinds(&logins.logout(&ada).unwrap().events),
         ["admin.logout"]
@@ -66,7 +63,7 @@ async fn new_settings_end_the_logins_that_they_would_not_give() {
         change(&mut new);
         let effects = logins.reconfigure(new).unwrap();
         assert_eq!(principal(&logins, &token).is_some(), stays, "{index}");
-        assert_eq!(logins.still_valid(&ada).await.is_ok(), stays, "{index}");
+        assert_eq!(logins.recheck(&ada).await.0.is_ok(), stays, "{index}");
         assert_eq!(effects.records.len(), usize::from(!stays));
         assert!(stays || effects.records[0] == (login.id, None));
     }

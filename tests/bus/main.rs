@@ -1,0 +1,11 @@
+//! The message bus against a real ActiveMQ: the connection, events out, commands in.
+//! It must not need one that runs already: it starts its own, or says that it cannot.
+#![cfg(feature = "server")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../support/activemq.rs"]
+mod activemq;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod connection;
