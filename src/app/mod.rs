@@ -1,6 +1,7 @@
 //! The program as a whole: threads, balancer and signals, wired together, from start to exit.
 //! It must not hold any behaviour of its own that a module below could have.
 
+mod begin;
 mod document;
 mod doors;
 mod last_good;
@@ -18,8 +19,8 @@ use tokio::{
 };
 
 pub use node::NodeError;
-pub(crate) use node::check_people;
 use node::{Node, start_node};
+pub(crate) use people::check as check_people;
 
 use crate::{
     config::{Config, Settings},

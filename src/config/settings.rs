@@ -19,7 +19,9 @@ mod programs;
 mod secret;
 
 pub use doors::{AdminDoor, Certificate, HttpDoor};
-pub use people::{Auth, Backend, PasswordHash, Rule, User, UserName};
+pub use people::{
+    Auth, Backend, Fallback, LoginDoor, PasswordHash, RadiusValue, Rule, User, UserName,
+};
 pub use programs::{CommandLine, Program};
 pub use secret::{Secret, SecretError};
 
