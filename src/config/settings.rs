@@ -13,10 +13,12 @@ use crate::model::{
 
 pub(super) mod check;
 mod doors;
+mod ldap;
 mod people;
 mod secret;
 
 pub use doors::{AdminDoor, Certificate, HttpDoor};
+pub use ldap::{DnTemplate, Ldap, LdapFilter, LdapUrl, Nested};
 pub use people::{Auth, Backend, PasswordHash, Rule, User, UserName};
 pub use secret::{Secret, SecretError};
 

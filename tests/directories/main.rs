@@ -10,4 +10,7 @@
     clippy::wildcard_enum_match_arm
 )]
 
+mod ldap;
+mod ldap_hostile;
 mod real;
+mod slapd;
