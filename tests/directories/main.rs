@@ -12,5 +12,6 @@
 
 mod ldap;
 mod ldap_hostile;
+mod radius;
 mod real;
 mod slapd;
