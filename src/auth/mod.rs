@@ -8,7 +8,6 @@ use sha2::{Digest, Sha256};
 
 pub mod backends;
 pub mod clock;
-mod dn;
 pub mod ldap;
 pub mod local;
 pub mod login;
@@ -22,7 +21,6 @@ mod table;
 mod throttle;
 pub mod tls;
 
-pub use dn::Dn;
 pub use login::{Attempt, Effects, Entered, Login, Logins, Options, Record, Refused, Source};
 pub use rules::{Matcher, Rights, Rule};
 pub use steps::Steps;

@@ -23,8 +23,9 @@ pub use error::ConfigError;
 pub use file::{Config, MAX_PROBLEMS, parse, read, state_dir_of};
 pub use render::render;
 pub use settings::{
-    AdminDoor, Auth, Backend, Certificate, DnTemplate, HttpDoor, Ldap, LdapFilter, LdapUrl, Nested,
-    Node, PasswordHash, Rule, Secret, SecretError, Settings, Threads, User, UserName,
+    AdminDoor, Auth, Backend, Certificate, DnTemplate, Fallback, HttpDoor, Ldap, LdapFilter,
+    LdapUrl, LoginDoor, Nested, Node, PasswordHash, RadiusValue, Rule, Secret, SecretError,
+    Settings, Threads, User, UserName,
 };
 pub use store::{Prepared, Store, StoreError};
 pub use text::MAX_BYTES;

@@ -7,14 +7,14 @@ use ldap3::{Scope, dn_escape, ldap_escape};
 use secrecy::SecretString;
 
 use super::{
-    super::{Accepted, Dn},
+    super::Accepted,
     Inner, Lookup, Outcome, Service, Steps,
     answer::Bound,
     connection::{Connection, Found, Search, Trouble},
     entry::{Next, Person, reject},
     groups,
 };
-use crate::model::template::Template;
+use crate::model::{dn::Dn, template::Template};
 
 /// What is asked.
 #[derive(Clone)]

@@ -7,10 +7,11 @@ use std::{collections::HashSet, time::Duration};
 use ldap3::{Scope, SearchEntry, ldap_escape};
 
 use super::{
-    super::Dn,
     GroupSearch, Nested, Steps, account,
     connection::{Connection, Found, Search, Trouble},
 };
+
+use crate::model::dn::Dn;
 
 /// The attribute of a person that names their groups.
 pub(super) const MEMBER_OF: &str = "memberOf";
