@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::Radius;
 use crate::model::{
     period::Period,
     principal::{Role, Scope},
@@ -18,6 +19,9 @@ pub struct Auth {
     pub backends: Vec<Backend>,
     /// How long a login is good for.
     pub login_ttl: Period,
+    /// The RADIUS servers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub radius: Option<Radius>,
     /// Those whom this file knows itself.
     #[serde(rename = "user", skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<User>,
@@ -31,6 +35,7 @@ impl Default for Auth {
         Self {
             backends: vec![Backend::Local],
             login_ttl: Period::from_secs(900),
+            radius: None,
             users: Vec::new(),
             rules: Vec::new(),
         }
