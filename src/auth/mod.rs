@@ -11,7 +11,7 @@ pub mod clock;
 mod dn;
 pub mod local;
 pub mod login;
-mod noise;
+pub mod noise;
 mod presence;
 mod questions;
 pub mod radius;
