@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::{Backend, Fallback, Settings, ldap};
+use super::{Backend, Fallback, Settings, ldap, radius};
 use crate::model::{
     principal::Scope,
     problem::{Place, Problem},
@@ -67,6 +67,9 @@ fn check_auth(settings: &Settings, problems: &mut Vec<Problem>) {
     }
     if let Some(directory) = &auth.ldap {
         ldap::check(directory, &place.key("ldap"), problems);
+    }
+    if let Some(servers) = &auth.radius {
+        radius::check(servers, &place.key("radius"), problems);
     }
     let mut names = HashSet::new();
     for (index, user) in auth.users.iter().enumerate() {

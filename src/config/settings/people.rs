@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Ldap;
+use super::{Ldap, Radius};
 use crate::model::{
     dn::Dn,
     period::Period,
@@ -29,6 +29,9 @@ pub struct Auth {
     /// The LDAP directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ldap: Option<Ldap>,
+    /// The RADIUS servers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub radius: Option<Radius>,
     /// Those whom this file knows itself.
     #[serde(rename = "user", skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<User>,
@@ -46,6 +49,7 @@ impl Default for Auth {
             login_ttl: Period::from_secs(900),
             recheck: Period::from_secs(30),
             ldap: None,
+            radius: None,
             users: Vec::new(),
             rules: Vec::new(),
         }
