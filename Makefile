@@ -52,6 +52,7 @@ fuzz:
 		--target-dir fuzz/target --target $(FUZZ_HOST)
 	$(call FUZZ_RUN,config,tests/data/valid tests/data/edit tests/data/invalid)
 	$(call FUZZ_RUN,command,fuzz/seeds/command)
+	$(call FUZZ_RUN,header,)
 
 run:
 	$(CARGO) run --locked --release -- run config/quickstart.toml

@@ -16,7 +16,7 @@ use pointsman::{
         Candidate, Host, Service, View,
         host::UNLIMITED,
         scheduler::{Ask, Memory, Scheduler, build},
-        view::{Limits, Timeouts},
+        view::{Terms, Timeouts},
     },
     model::topology::{Scheduler as Kind, Sticky},
 };
@@ -118,12 +118,9 @@ fn shown(hosts: Box<[Candidate]>, scheduler: Box<dyn Scheduler>) -> Service {
         half_closed: None,
         lifetime: None,
     };
-    let limits = Limits {
-        sessions: UNLIMITED,
-    };
     let view = View::new(
         "blue".parse().unwrap(),
-        (timeouts, limits, 0),
+        Terms::unlimited(timeouts, 0),
         hosts,
         scheduler,
     );

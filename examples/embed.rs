@@ -8,7 +8,7 @@ use std::{error::Error, net::SocketAddr, time::Duration};
 
 use pointsman::{
     control::Balancer,
-    model::topology::{Admin, Group, Host, Scheduler, Service, Topology, Weight},
+    model::topology::{Group, Host, Scheduler, Service, Topology},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -53,31 +53,16 @@ async fn main() -> Result<(), Failure> {
 
 /// A service on any port, with one group.
 fn web(hosts: Vec<Host>) -> Result<Service, Failure> {
-    Ok(Service {
-        name: "web".parse()?,
-        listen: vec!["127.0.0.1:0".parse()?],
-        active: None,
-        timeouts: Default::default(),
-        limits: Default::default(),
-        retries: Default::default(),
-        groups: vec![Group {
-            name: "blue".parse()?,
-            scheduler: Scheduler::LeastConnections,
-            sticky: None,
-            probe: None,
-            hosts,
-        }],
-    })
+    let blue = Group {
+        scheduler: Scheduler::LeastConnections,
+        ..Group::new("blue".parse()?, hosts)
+    };
+    let listen = vec!["127.0.0.1:0".parse()?];
+    Ok(Service::new("web".parse()?, listen, vec![blue]))
 }
 
 fn host(name: &str, address: SocketAddr) -> Result<Host, Failure> {
-    Ok(Host {
-        name: name.parse()?,
-        address: address.into(),
-        weight: Weight::default(),
-        max_sessions: None,
-        admin: Admin::Enabled,
-    })
+    Ok(Host::new(name.parse()?, address.into()))
 }
 
 /// What the program is about: something that answers.

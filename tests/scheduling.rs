@@ -11,7 +11,7 @@ use pointsman::{
         host::UNLIMITED,
         scheduler::{Ask, Memory, Scheduler, build},
         service::Entry,
-        view::{Limits, Timeouts},
+        view::{Terms, Timeouts},
     },
     model::{
         period::Period,
@@ -221,13 +221,11 @@ fn view(kind: Kind, sticky: Option<Sticky>, hosts: Vec<Candidate>, memory: &Arc<
         half_closed: None,
         lifetime: None,
     };
-    let limits = Limits { sessions: 40 };
-    View::new(
-        "blue".parse().unwrap(),
-        (timeouts, limits, 2),
-        hosts.into(),
-        scheduler,
-    )
+    let terms = Terms {
+        sessions: 40,
+        ..Terms::unlimited(timeouts, 2)
+    };
+    View::new("blue".parse().unwrap(), terms, hosts.into(), scheduler)
 }
 
 /// Something that happens to a service.

@@ -1,6 +1,7 @@
 //! The program as a whole: threads, balancer and signals, wired together, from start to exit.
 //! It must not hold any behaviour of its own that a module below could have.
 
+mod begin;
 mod bus;
 mod document;
 mod doors;

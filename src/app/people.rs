@@ -21,7 +21,7 @@ use crate::{
     },
     config::{self, Settings},
     control::{Control, outside::Told, record::Entry},
-    doors::authority::{Accepted, Attempt, Authority, Later, Login, LoginReply, Proof},
+    doors::authority::{Accepted, Attempt, Authority, Beside, Later, Login, LoginReply, Proof},
     model::{
         error::{Code, CommandError},
         principal::{Door, Principal},
@@ -124,11 +124,26 @@ impl People {
         }
     }
 
-    async fn log_in(&self, attempt: Attempt) -> LoginReply {
-        let (Some(logins), Some(control)) = (self.logins(), self.control.get()) else {
-            return LoginReply::Unavailable(
-                "nobody can log in here: there is no [auth]".to_owned(),
-            );
+    /// What comes of `attempt`, recorded together with what `beside` makes of it.
+    async fn log_in(
+        &self,
+        attempt: Attempt,
+        beside: impl FnOnce(&LoginReply) -> Entry,
+    ) -> Result<LoginReply, CommandError> {
+        let (reply, told) = self.judge(attempt).await;
+        let mut entry = beside(&reply);
+        entry.events.extend(told.events);
+        entry.keep.extend(told.keep);
+        if let Some(control) = self.control.get() {
+            control.record_entry(entry).await?;
+        }
+        Ok(reply)
+    }
+
+    async fn judge(&self, attempt: Attempt) -> (LoginReply, Told) {
+        let Some(logins) = self.logins() else {
+            let why = "nobody can log in here: there is no [auth]".to_owned();
+            return (LoginReply::Unavailable(why), Told::default());
         };
         let source = source(&attempt.from);
         let proof = match attempt.proof {
@@ -142,12 +157,10 @@ impl People {
             },
             door: attempt.door,
             source,
+            key: attempt.key,
         };
         let (entered, effects) = logins.log_in(&asked).await;
-        if let Err(error) = record(control, told(Value::Null, effects)).await {
-            return LoginReply::Unavailable(error.message);
-        }
-        reply(entered)
+        (reply(entered), told(Value::Null, effects))
     }
 }
 
@@ -221,7 +234,27 @@ impl Authority for People {
     }
 
     fn login(&self, attempt: Attempt) -> Later<'_, LoginReply> {
-        Box::pin(self.log_in(attempt))
+        Box::pin(async {
+            let reply = self.log_in(attempt, |_| Entry::default()).await;
+            reply.unwrap_or_else(|error| LoginReply::Unavailable(error.message))
+        })
+    }
+
+    fn login_with<'a>(
+        &'a self,
+        attempt: Attempt,
+        beside: Beside<'a>,
+    ) -> Later<'a, Result<LoginReply, CommandError>> {
+        Box::pin(self.log_in(attempt, beside))
+    }
+
+    fn principal_of<'a>(
+        &'a self,
+        login: &'a str,
+        door: Door,
+        from: &'a str,
+    ) -> Later<'a, Option<Principal>> {
+        Box::pin(async move { self.logins()?.principal_of(login, door, from) })
     }
 
     fn principal<'a>(

@@ -124,6 +124,8 @@ pub struct Attempt {
     pub door: Door,
     /// Where from.
     pub source: Source,
+    /// The key that they are to be known by, where they bring one.
+    pub key: Option<[u8; 32]>,
 }
 
 impl Attempt {
@@ -137,6 +139,7 @@ impl Attempt {
             credentials,
             door,
             source,
+            key: None,
         }
     }
 }
@@ -301,6 +304,15 @@ impl Logins {
         let now = self.clock.now();
         let inner = self.inner();
         let held = inner.table.by_digest(&digest, now)?;
+        Some(held.login.principal(door, from))
+    }
+
+    /// Whose the login with this id is, with a command that came by this door from there. `None`
+    /// when it is over. Only for a door that has other proof than a token.
+    pub fn principal_of(&self, id: &str, door: Door, from: &str) -> Option<Principal> {
+        let now = self.clock.now();
+        let inner = self.inner();
+        let held = inner.table.by_id(id, now)?;
         Some(held.login.principal(door, from))
     }
 

@@ -1,4 +1,5 @@
-//! Failed log-ins as events: the first of its kind at once, the others counted up.
+//! Refusals of people who are nobody, as events: the first of its kind at once, the others counted
+//! up.
 //! It must not grow with the number of failures, nor of sources.
 
 use std::{
@@ -21,16 +22,21 @@ const NAME_LENGTH: usize = 64;
 /// The source of those that are told together.
 const OTHERS: &str = "others";
 
-/// One failed log-in.
+/// One refusal, such as a failed log-in.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Failure<'a> {
-    pub(super) user: &'a str,
-    pub(super) source: &'a str,
-    pub(super) door: Door,
-    /// What kind it is: one of a handful of words.
-    pub(super) code: &'static str,
+pub struct Failure<'a> {
+    /// The kind of the event.
+    pub kind: &'static str,
+    /// The name that was given.
+    pub user: &'a str,
+    /// Where it came from.
+    pub source: &'a str,
+    /// By which door.
+    pub door: Door,
+    /// What was wrong: one of a handful of words.
+    pub code: &'static str,
     /// Why, for the audit trail.
-    pub(super) because: &'a str,
+    pub because: &'a str,
 }
 
 #[derive(Debug)]
@@ -41,19 +47,22 @@ struct Window {
     users: BTreeSet<String>,
 }
 
-/// Counts failed log-ins up.
+/// Source, kind and code.
+type Which = (String, &'static str, &'static str);
+
+/// Counts refusals up.
 #[derive(Debug, Default)]
-pub(super) struct Noise {
-    windows: HashMap<(String, &'static str), Window>,
+pub struct Noise {
+    windows: HashMap<Which, Window>,
     ready: Vec<Event>,
 }
 
 impl Noise {
     /// Takes in a failure. At most twice [`QUOTA`] events and a few per [`SPAN`] come of it.
-    pub(super) fn count(&mut self, failure: Failure<'_>, now: Instant) {
+    pub fn count(&mut self, failure: Failure<'_>, now: Instant) {
         self.close(now);
         let user = shortened(failure.user);
-        let mut key = (failure.source.to_owned(), failure.code);
+        let mut key = (failure.source.to_owned(), failure.kind, failure.code);
         if !self.windows.contains_key(&key) && self.windows.len() >= QUOTA {
             OTHERS.clone_into(&mut key.0);
         }
@@ -72,8 +81,7 @@ impl Noise {
             "count": 1,
         });
         let subject = key.0.clone();
-        self.ready
-            .push(Event::new("admin.login-failed", subject, data));
+        self.ready.push(Event::new(failure.kind, subject, data));
         let window = Window {
             opened: now,
             door: failure.door,
@@ -84,14 +92,14 @@ impl Noise {
     }
 
     /// What there is to tell by now.
-    pub(super) fn take(&mut self, now: Instant) -> Vec<Event> {
+    pub fn take(&mut self, now: Instant) -> Vec<Event> {
         self.close(now);
         std::mem::take(&mut self.ready)
     }
 
     fn close(&mut self, now: Instant) {
         let over = |window: &Window| now.saturating_duration_since(window.opened) >= SPAN;
-        for ((source, code), window) in self.windows.extract_if(|_, window| over(window)) {
+        for ((source, kind, code), window) in self.windows.extract_if(|_, window| over(window)) {
             if window.more > 0 {
                 let data = json!({
                     "code": code,
@@ -99,8 +107,7 @@ impl Noise {
                     "users": window.users,
                     "count": window.more,
                 });
-                self.ready
-                    .push(Event::new("admin.login-failed", source, data));
+                self.ready.push(Event::new(kind, source, data));
             }
         }
     }
@@ -118,6 +125,7 @@ mod tests {
 
     fn failure<'a>(user: &'a str, source: &'a str) -> Failure<'a> {
         Failure {
+            kind: "admin.login-failed",
             user,
             source,
             door: Door::Http,

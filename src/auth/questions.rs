@@ -25,6 +25,7 @@ struct Open {
     user: String,
     door: Door,
     source: Source,
+    key: Option<[u8; 32]>,
     ends: Instant,
     asked: Asked,
 }
@@ -59,6 +60,7 @@ impl Questions {
             user: attempt.credentials.user.clone(),
             door: attempt.door,
             source: attempt.source.clone(),
+            key: attempt.key,
             ends: now + PATIENCE,
             asked: Asked {
                 by,
@@ -84,7 +86,8 @@ impl Questions {
         let open = self.0.remove(index)?;
         let same = open.user == attempt.credentials.user
             && open.door == attempt.door
-            && open.source == attempt.source;
+            && open.source == attempt.source
+            && open.key == attempt.key;
         (same && now < open.ends).then_some(open.asked)
     }
 }

@@ -64,6 +64,8 @@ pub struct ServiceCounters {
     pub retries: Counter,
     /// Bytes through it.
     pub bytes: Bytes,
+    /// How long those waited in the queue who then got a host.
+    pub queue_time: Histogram,
     /// Connections that were reset instead of being served, by reason.
     pub refused: Refused,
 }
@@ -81,6 +83,18 @@ pub struct Refused {
     pub connect_failed: Counter,
     /// The client broke the connection before it got a host.
     pub client_left: Counter,
+    /// An access rule denied it.
+    pub denied: Counter,
+    /// Its client had reached `limits.per_client`.
+    pub client_full: Counter,
+    /// More came than `limits.rate` allows.
+    pub rate: Counter,
+    /// More came from its client than `limits.rate_per_client` allows.
+    pub client_rate: Counter,
+    /// It came without a header of the PROXY protocol, or with a wrong one, where one is required.
+    pub unannounced: Counter,
+    /// It waited in the queue for as long as it may.
+    pub queue_timeout: Counter,
     /// It was asked to end before it got a host: at a shutdown, say.
     pub closed: Counter,
     /// This process lacked file descriptors or memory.
@@ -89,13 +103,19 @@ pub struct Refused {
 
 impl Refused {
     /// Every reason with its number, under the names that they have everywhere.
-    pub fn by_reason(&self) -> [(&'static str, u64); 7] {
+    pub fn by_reason(&self) -> [(&'static str, u64); 13] {
         [
             ("service_full", self.service_full.get()),
             ("hosts_full", self.hosts_full.get()),
             ("no_host", self.no_host.get()),
             ("connect_failed", self.connect_failed.get()),
             ("client_left", self.client_left.get()),
+            ("denied", self.denied.get()),
+            ("client_full", self.client_full.get()),
+            ("rate", self.rate.get()),
+            ("client_rate", self.client_rate.get()),
+            ("unannounced", self.unannounced.get()),
+            ("queue_timeout", self.queue_timeout.get()),
             ("closed", self.closed.get()),
             ("resources", self.resources.get()),
         ]

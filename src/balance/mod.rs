@@ -1,6 +1,7 @@
 //! Which host takes a session: live counters, the view that sessions look at, the schedulers.
 //! It must not know sockets, clocks or configuration files; time and chance are arguments.
 
+pub mod admission;
 pub mod closing;
 pub mod counters;
 pub mod histogram;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::{closing::Closing, counters::ServiceCounters, view::View};
+use super::{admission::Queue, closing::Closing, counters::ServiceCounters, view::View};
 use crate::model::name::Name;
 
 /// A service as it runs, from when it is added until its last session has ended.
@@ -15,6 +15,8 @@ pub struct Service {
     pub name: Name,
     /// What is counted of it.
     pub counters: ServiceCounters,
+    /// Who waits for a place on one of its hosts.
+    pub queue: Arc<Queue>,
     closing: Closing,
     view: ArcSwap<View>,
 }
@@ -25,6 +27,7 @@ impl Service {
         let service = Self {
             name,
             counters: ServiceCounters::default(),
+            queue: Arc::default(),
             closing: Closing::default(),
             view: ArcSwap::from_pointee(view),
         };
@@ -53,6 +56,7 @@ impl Service {
         let view = Arc::new(view);
         self.view.store(Arc::clone(&view));
         view.settle();
+        self.queue.tell();
     }
 }
 
@@ -65,7 +69,7 @@ impl Entry {
     pub fn take(service: &Arc<Service>, view: &View) -> Option<Self> {
         service
             .counters
-            .enter(view.limits.sessions)
+            .enter(view.terms.sessions)
             .then(|| Self(Arc::clone(service)))
     }
 
@@ -78,5 +82,7 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         self.0.counters.leave();
+        // Whatever it had of a host has been given back.
+        self.0.queue.tell();
     }
 }

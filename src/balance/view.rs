@@ -4,10 +4,11 @@
 use std::{borrow::Cow, net::IpAddr, time::Duration};
 
 use super::{
+    admission::{AccessList, Admission},
     host::{Candidate, Lease},
     scheduler::{Ask, Scheduler},
 };
-use crate::model::name::Name;
+use crate::model::{name::Name, topology::SendProxy};
 
 /// How many full hosts a scheduler may come up with before all hosts are looked through.
 const DRAWS: usize = 8;
@@ -17,14 +18,67 @@ const DRAWS: usize = 8;
 pub struct View {
     /// The active group.
     pub group: Name,
-    /// How long things may take.
-    pub timeouts: Timeouts,
-    /// How much is too much.
-    pub limits: Limits,
-    /// How many further hosts are tried when a connect fails.
-    pub retries: u8,
+    /// What holds whichever host is picked.
+    pub terms: Terms,
     hosts: Box<[Candidate]>,
     scheduler: Box<dyn Scheduler>,
+}
+
+/// What holds for new sessions, whichever host is picked.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// How long things may take.
+    pub timeouts: Timeouts,
+    /// Sessions of the service at a time.
+    pub sessions: u32,
+    /// How many further hosts are tried when a connect fails.
+    pub retries: u8,
+    /// Who is let in.
+    pub admission: Admission,
+    /// Who may wait when every host is full.
+    pub queue: Waiting,
+    /// Who announces its clients by the PROXY protocol, by address; `None`: nobody.
+    pub announced_by: Option<AccessList>,
+    /// How hosts are told who the client is.
+    pub send_proxy: Option<SendProxy>,
+    /// How hosts are connected to.
+    pub outgoing: Outgoing,
+}
+
+/// Who may wait when every host is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// How many.
+    pub length: u32,
+    /// For how long; `None` is for ever.
+    pub timeout: Option<Duration>,
+}
+
+/// How hosts are connected to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outgoing {
+    /// From which address of this machine; `None`: the system chooses.
+    pub source: Option<IpAddr>,
+    /// After how much silence the kernel asks whether the host is still there.
+    pub keepalive: Option<Duration>,
+    /// How long what was sent may go unacknowledged.
+    pub user_timeout: Option<Duration>,
+}
+
+impl Terms {
+    /// Terms without limits.
+    pub fn unlimited(timeouts: Timeouts, retries: u8) -> Self {
+        Self {
+            timeouts,
+            sessions: u32::MAX,
+            retries,
+            admission: Admission::default(),
+            queue: Waiting::default(),
+            announced_by: None,
+            send_proxy: None,
+            outgoing: Outgoing::default(),
+        }
+    }
 }
 
 /// How long things may take; `None` is for ever.
@@ -38,13 +92,6 @@ pub struct Timeouts {
     pub half_closed: Option<Duration>,
     /// From accept to the end.
     pub lifetime: Option<Duration>,
-}
-
-/// How much is too much.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Sessions of the service at a time.
-    pub sessions: u32,
 }
 
 /// Why there is no host for a session.
@@ -62,15 +109,13 @@ impl View {
     /// A view of the group `group`, in which `scheduler` (built for just these) picks from `hosts`.
     pub fn new(
         group: Name,
-        (timeouts, limits, retries): (Timeouts, Limits, u8),
+        terms: Terms,
         hosts: Box<[Candidate]>,
         scheduler: Box<dyn Scheduler>,
     ) -> Self {
         Self {
             group,
-            timeouts,
-            limits,
-            retries,
+            terms,
             hosts,
             scheduler,
         }

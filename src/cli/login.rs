@@ -43,7 +43,7 @@ async fn attempt(node: &Node, user: Option<String>) -> Result<Exit, ask::AskErro
             return Ok(node.refused(&reply));
         }
         let text = |key| reply.data().get(key).and_then(Value::as_str);
-        match (text("token"), text("challenge")) {
+        match (reply.token(), text("challenge")) {
             (Some(token), _) => return Ok(keep(node, &via, token, &reply)),
             (None, Some(challenge)) => {
                 let answer = ask::secret(&format!("{}: ", clean(challenge.trim_end_matches(':'))))?;

@@ -10,7 +10,7 @@ use tokio::runtime;
 use super::{
     Arguments, Exit,
     arguments::{ChangeOptions, Remote},
-    client::{Client, Keeper, Reply, Trouble, Via},
+    client::{BusOptions, Client, Keeper, Reply, Trouble, Via},
     complain, follow, login, replace,
     request::{Wrong, changing, request},
     say, show, style, terminal, watch,
@@ -27,13 +27,15 @@ pub(super) struct Way {
     /// Print the answer as it is: one line of JSON
     #[arg(long, global = true)]
     json: bool,
-    /// The way to the node: unix:PATH or https://HOST:PORT [default:
+    /// The way to the node: unix:PATH, https://HOST:PORT or 'stomp+ssl://BROKER?node=NAME' [default:
     /// unix:/run/pointsman/admin.sock, then unix:pointsman-state/admin.sock]
     #[arg(long, global = true, value_name = "WAY")]
     via: Option<Via>,
-    /// The authorities that may vouch for https://, as PEM [default: those of the system]
+    /// The authorities that may vouch for https:// and stomp+ssl://, as PEM [default: those of the system]
     #[arg(long, global = true, value_name = "FILE")]
     ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    bus: BusOptions,
 }
 
 /// A node to be asked, and how its answers are shown.
@@ -84,7 +86,7 @@ pub(super) fn replace(file: &Path, change: ChangeOptions, way: Way) -> Exit {
 impl Node {
     fn new(way: Way) -> Self {
         Self {
-            client: Client::new(way.via, way.ca_file),
+            client: Client::new(way.via, way.ca_file, way.bus),
             json: way.json,
         }
     }

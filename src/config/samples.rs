@@ -1,6 +1,7 @@
 //! Any topology that a file may have, for tests.
 //! It must not make one that the model's check refuses.
 
+use edge::{edge, towards_hosts};
 use proptest::{option, prelude::*};
 use serde_json::json;
 
@@ -10,10 +11,12 @@ use crate::model::{
     name::Name,
     period::Period,
     topology::{
-        Admin, Count, Group, Host, Limits, Probe, Retries, Scheduler, Service, Sticky, Timeouts,
-        Topology, Weight,
+        Admin, Count, Group, Host, Limits, Probe, Queue, Retries, Scheduler, Service, Sticky, Tcp,
+        Timeouts, Topology, Weight,
     },
 };
+
+mod edge;
 
 fn address() -> impl Strategy<Value = Address> {
     any::<std::net::IpAddr>()
@@ -76,14 +79,18 @@ fn group(name: Name) -> impl Strategy<Value = Group> {
         Sticky { ttl, entries }
     });
     let hosts = names(0, 4).prop_flat_map(|names| names.into_iter().map(host).collect::<Vec<_>>());
-    let keys = (scheduler(), option::of(sticky), option::of(probe()), hosts);
-    keys.prop_map(move |(scheduler, sticky, probe, hosts)| Group {
-        name: name.clone(),
-        scheduler,
-        sticky,
-        probe,
-        hosts,
-    })
+    let checks = (option::of(probe()), towards_hosts());
+    (scheduler(), option::of(sticky), checks, hosts).prop_map(
+        move |(scheduler, sticky, (probe, (send_proxy, source)), hosts)| Group {
+            name: name.clone(),
+            scheduler,
+            sticky,
+            probe,
+            send_proxy,
+            source,
+            hosts,
+        },
+    )
 }
 
 fn probe() -> impl Strategy<Value = Probe> {
@@ -121,15 +128,9 @@ fn service(name: Name, listen: Vec<Address>) -> impl Strategy<Value = Service> {
     });
     let groups =
         names(1, 3).prop_flat_map(|names| names.into_iter().map(group).collect::<Vec<_>>());
-    (
-        timeouts,
-        option::of(count()),
-        0..=16_i64,
-        groups,
-        any::<[bool; 2]>(),
-    )
-        .prop_map(
-            move |(timeouts, sessions, retries, groups, [active, default_timeouts])| Service {
+    (timeouts, edge(), 0..=16_i64, groups, any::<[bool; 2]>()).prop_map(
+        move |(timeouts, edge, retries, groups, [active, default_timeouts])| {
+            edge.put_on(Service {
                 name: name.clone(),
                 listen: listen.clone(),
                 active: active.then(|| groups[groups.len() - 1].name.clone()),
@@ -138,11 +139,16 @@ fn service(name: Name, listen: Vec<Address>) -> impl Strategy<Value = Service> {
                 } else {
                     timeouts
                 },
-                limits: Limits { sessions },
                 retries: Retries::try_from(retries).unwrap(),
                 groups,
-            },
-        )
+                limits: Limits::default(),
+                queue: Queue::default(),
+                access: Vec::new(),
+                proxy_protocol: None,
+                tcp: Tcp::default(),
+            })
+        },
+    )
 }
 
 pub(super) fn topology() -> impl Strategy<Value = Topology> {

@@ -3,12 +3,13 @@
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
+use super::terms::terms;
 use crate::{
     balance::{
         Candidate, Host, View,
         host::UNLIMITED,
         scheduler::{self, Memory},
-        view::{Limits, Timeouts},
+        view::Terms,
     },
     model::{
         name::{GroupPath, Name},
@@ -71,8 +72,14 @@ impl Group {
     }
 }
 
-/// What sessions of `wanted` are to look at; `room` sessions fit where it sets no limit.
-pub(super) fn view(wanted: &topology::Service, groups: &HashMap<Name, Group>, room: u32) -> View {
+/// What sessions of `wanted` are to look at; `room` sessions fit where it sets no limit. What is
+/// counted for the limits of `before` goes on to be counted.
+pub(super) fn view(
+    wanted: &topology::Service,
+    groups: &HashMap<Name, Group>,
+    room: u32,
+    before: Option<&Terms>,
+) -> View {
     let active = wanted.active_group();
     let live = active.and_then(|group| groups.get(&group.name));
     let (name, kind, sticky) = match active {
@@ -87,27 +94,8 @@ pub(super) fn view(wanted: &topology::Service, groups: &HashMap<Name, Group>, ro
         .map(|live| Arc::clone(&live.memory))
         .unwrap_or_default();
     let scheduler = scheduler::build(kind, sticky, &hosts, &memory);
-    let limits = Limits {
-        sessions: wanted.limits.sessions.map_or(room, |count| count.get()),
-    };
-    let topology::Timeouts {
-        connect,
-        idle,
-        half_closed,
-        lifetime,
-    } = wanted.timeouts;
-    let timeouts = Timeouts {
-        connect: connect.limit(),
-        idle: idle.limit(),
-        half_closed: half_closed.limit(),
-        lifetime: lifetime.limit(),
-    };
-    View::new(
-        name,
-        (timeouts, limits, wanted.retries.get()),
-        hosts.into(),
-        scheduler,
-    )
+    let terms = terms(wanted, room, before);
+    View::new(name, terms, hosts.into(), scheduler)
 }
 
 /// Which host `client` would get from `view` at `now`, and why; `kind` is its scheduler. Asking

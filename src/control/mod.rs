@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod balancer;
 mod beginning;
+mod binding;
 pub mod cloud_event;
 pub mod controller;
 pub(crate) mod fault;
@@ -22,6 +23,7 @@ pub mod record;
 mod stand_in;
 pub mod status;
 mod status_json;
+mod terms;
 
 pub use balancer::Balancer;
 pub use handle::Control;

@@ -54,11 +54,11 @@ pub struct Runtime {
     /// Sessions that fit, where a service sets no limit.
     room: u32,
     acceptors: TaskTracker,
-    topology: Topology,
+    pub(super) topology: Topology,
     services: HashMap<Name, Running>,
-    listening: HashMap<Key, Listening>,
+    pub(super) listening: HashMap<Key, Listening>,
     /// What was given up, until its backlog has been served.
-    left: HashMap<Key, Left>,
+    pub(super) left: HashMap<Key, Left>,
     /// Services that were removed, until their last session has ended.
     retired: Vec<Arc<Service>>,
 }
@@ -113,10 +113,13 @@ impl Runtime {
                     source,
                 };
                 let listener = match self.listening.get(&key) {
-                    Some(listening) if listening.service == service.name => continue,
+                    Some(listening) if listening.service == service.name => {
+                        self.stays(service, address).map_err(refused)?;
+                        continue;
+                    }
                     Some(listening) => &listening.listener,
                     None => {
-                        let listener = self.bind(&key).map_err(refused)?;
+                        let listener = self.bind(&key, &service.tcp).map_err(refused)?;
                         bound.entry(key.clone()).or_insert(listener)
                     }
                 };
@@ -129,13 +132,6 @@ impl Runtime {
             bound,
             accepting,
         })
-    }
-
-    /// Binds what nobody listens on; or takes up again what somebody did until a moment ago and is
-    /// not done with yet, which could not be bound.
-    fn bind(&self, key: &Key) -> io::Result<Listener> {
-        let left = self.left.get(key).and_then(Left::upgrade);
-        left.map_or_else(|| Listener::bind(key.0.socket()), Ok)
     }
 
     /// Makes `prepared` what runs. Open sessions go on, whatever happened to their service,
@@ -173,6 +169,7 @@ impl Runtime {
             );
         }
         self.drop_unwanted(&next);
+        self.tune_listeners(&next);
         self.topology = next;
     }
 
@@ -194,7 +191,9 @@ impl Runtime {
                 )
             })
             .collect();
-        let view = live::view(wanted, &groups, self.room);
+        let before = old.as_ref().map(|old| old.service.view());
+        let before = before.as_ref().map(|view| &view.terms);
+        let view = live::view(wanted, &groups, self.room, before);
         let service = match old {
             Some(old) => {
                 old.service.show(view);

@@ -35,6 +35,10 @@ pub struct ServiceStatus {
     pub accepted: u64,
     /// Further hosts tried after a failed connect.
     pub retries: u64,
+    /// Sessions that wait in the queue now.
+    pub queued: u32,
+    /// How long those waited who then got a host.
+    pub queue_time: Snapshot,
     /// Connections that were reset instead of being served, by reason.
     pub refused: Vec<(&'static str, u64)>,
     /// Bytes through it.
@@ -124,6 +128,8 @@ pub(super) fn service_status(
         },
         accepted: counters.accepted.get(),
         retries: counters.retries.get(),
+        queued: live.queue.len(),
+        queue_time: counters.queue_time.snapshot(),
         refused: counters.refused.by_reason().into(),
         bytes: bytes(&counters.bytes),
         groups: wanted.groups.iter().map(group).collect(),

@@ -6,9 +6,12 @@ use std::{fmt, pin::Pin, time::Duration};
 use secrecy::SecretString;
 use serde::Serialize;
 
-use crate::model::{
-    error::CommandError,
-    principal::{Door, Principal, Role, Scope},
+use crate::{
+    control::record::Entry,
+    model::{
+        error::CommandError,
+        principal::{Door, Principal, Role, Scope},
+    },
 };
 
 /// What is ready later.
@@ -26,6 +29,26 @@ pub trait Authority: fmt::Debug + Send + Sync {
     /// Checks what somebody says about themselves.
     fn login(&self, attempt: Attempt) -> Later<'_, LoginReply>;
 
+    /// As [`Self::login`]. What `beside` makes of the reply is recorded with it, all or nothing,
+    /// before the reply is given.
+    ///
+    /// # Errors
+    /// `unavailable` when it could not be recorded.
+    fn login_with<'a>(
+        &'a self,
+        attempt: Attempt,
+        beside: Beside<'a>,
+    ) -> Later<'a, Result<LoginReply, CommandError>>;
+
+    /// Whose the login with this id is, as long as it lasts. For a door that has other proof than
+    /// a token.
+    fn principal_of<'a>(
+        &'a self,
+        login: &'a str,
+        door: Door,
+        from: &'a str,
+    ) -> Later<'a, Option<Principal>>;
+
     /// Whose login `token` is, as long as it lasts.
     fn principal<'a>(
         &'a self,
@@ -41,8 +64,10 @@ pub trait Authority: fmt::Debug + Send + Sync {
     fn logout<'a>(&'a self, token: &'a SecretString) -> Later<'a, Result<bool, CommandError>>;
 }
 
+/// What is to be recorded with a log-in that came to this.
+pub type Beside<'a> = Box<dyn FnOnce(&LoginReply) -> Entry + Send + 'a>;
+
 /// Somebody who says who they are.
-#[derive(Debug)]
 pub struct Attempt {
     /// The name they give.
     pub user: String,
@@ -52,6 +77,18 @@ pub struct Attempt {
     pub door: Door,
     /// Where from, without what changes from one connection to the next: `10.0.0.7`, `uid 1000`.
     pub from: String,
+    /// The key that they are to be known by, where they bring one: the answer to a challenge has
+    /// to come with the same.
+    pub key: Option<[u8; 32]>,
+}
+
+impl fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attempt")
+            .field("door", &self.door)
+            .field("from", &self.from)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What is to prove who somebody is.

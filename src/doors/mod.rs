@@ -3,5 +3,6 @@
 
 pub mod authority;
 pub mod http;
+pub mod stomp;
 
 pub use authority::Authority;

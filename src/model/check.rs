@@ -18,6 +18,9 @@ mod probe;
 /// The most hosts that one group may have.
 pub const MAX_HOSTS: usize = 10_000;
 
+/// The most rules or networks that one list may have.
+pub const MAX_RULES: usize = 10_000;
+
 /// Everything that is wrong with `topology`; empty when it can be run.
 pub fn check(topology: &Topology) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -39,6 +42,19 @@ fn check_service(service: &Service, place: &Place, problems: &mut Vec<Problem>) 
             place.key("listen"),
             "a service needs an address to listen on",
         ));
+    }
+    let announcers = service.proxy_protocol.as_ref();
+    for (key, number) in [
+        ("access", service.access.len()),
+        (
+            "proxy_protocol",
+            announcers.map_or(0, |protocol| protocol.accept_from.len()),
+        ),
+    ] {
+        if number > MAX_RULES {
+            let message = format!("{number} networks are more than {MAX_RULES}");
+            problems.push(Problem::new(place.key(key), message));
+        }
     }
     if service.groups.is_empty() {
         problems.push(Problem::new(

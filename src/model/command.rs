@@ -86,7 +86,7 @@ pub enum Command {
     #[serde(skip)]
     AddGroup {
         group: GroupPath,
-        object: Group,
+        object: Box<Group>,
     },
     RemoveGroup {
         group: GroupPath,
@@ -194,7 +194,7 @@ impl Command {
             },
             "add-group" => {
                 let group: GroupPath = argument(&mut object, "group")?;
-                let object = named(object, &group.group)?;
+                let object = Box::new(named(object, &group.group)?);
                 Self::AddGroup { group, object }
             }
             "set-group" => Self::SetGroup {

@@ -200,7 +200,7 @@ fn hosts(group: Option<&Group>) -> &[Host] {
 }
 
 /// A service without its groups, which can be long.
-fn bare(service: &Service) -> Service {
+pub(crate) fn bare(service: &Service) -> Service {
     Service {
         name: service.name.clone(),
         listen: service.listen.clone(),
@@ -208,17 +208,23 @@ fn bare(service: &Service) -> Service {
         timeouts: service.timeouts,
         limits: service.limits,
         retries: service.retries,
+        queue: service.queue,
+        access: service.access.clone(),
+        proxy_protocol: service.proxy_protocol.clone(),
+        tcp: service.tcp,
         groups: Vec::new(),
     }
 }
 
 /// A group without its hosts.
-fn bare_group(group: &Group) -> Group {
+pub(crate) fn bare_group(group: &Group) -> Group {
     Group {
         name: group.name.clone(),
         scheduler: group.scheduler,
         sticky: group.sticky,
         probe: group.probe.clone(),
+        send_proxy: group.send_proxy,
+        source: group.source,
         hosts: Vec::new(),
     }
 }
@@ -234,7 +240,7 @@ fn shown(object: &impl serde::Serialize, without: &[&str], defaults: Value) -> C
             continue;
         }
         match value.as_object() {
-            Some(nested) if key == "timeouts" || key == "limits" => {
+            Some(nested) if NESTED.contains(&key.as_str()) => {
                 let inner = nested.iter();
                 all.extend(inner.map(|(inner, value)| (format!("{key}.{inner}"), value.clone())));
             }
@@ -246,13 +252,21 @@ fn shown(object: &impl serde::Serialize, without: &[&str], defaults: Value) -> C
     all
 }
 
+/// Tables whose keys are shown by themselves.
+const NESTED: [&str; 4] = ["timeouts", "limits", "queue", "tcp"];
+
 fn service_defaults() -> Value {
     json!({"active": null, "timeouts.connect": "3s", "timeouts.idle": "10m",
-           "timeouts.half_closed": "30s", "timeouts.lifetime": "0s", "limits.sessions": null, "retries": 2})
+           "timeouts.half_closed": "30s", "timeouts.lifetime": "0s", "retries": 2,
+           "limits.sessions": null, "limits.per_client": null, "limits.rate": null,
+           "limits.rate_per_client": null, "queue.length": 0, "queue.timeout": "5s",
+           "access": null, "proxy_protocol": null, "tcp.keepalive": "0s",
+           "tcp.user_timeout": "0s", "tcp.defer_accept": "0s", "tcp.backlog": 65535,
+           "tcp.v6only": true})
 }
 
 fn group_defaults() -> Value {
-    json!({"scheduler": "round-robin", "sticky": null, "probe": null})
+    json!({"scheduler": "round-robin", "sticky": null, "probe": null, "send_proxy": null, "source": null})
 }
 
 fn host_defaults() -> Value {

@@ -57,7 +57,7 @@ pub(super) fn edit(
             let service = find_service(&mut next, &group.service)?;
             add(
                 &mut service.groups,
-                object.clone(),
+                (**object).clone(),
                 |group| &group.name,
                 "group",
                 group,

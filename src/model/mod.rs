@@ -10,6 +10,7 @@ mod edit;
 pub mod error;
 pub mod event;
 pub mod name;
+pub mod network;
 pub mod period;
 pub mod policy;
 pub mod principal;

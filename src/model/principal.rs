@@ -39,6 +39,8 @@ pub enum Door {
     Socket,
     /// The HTTP API over TCP.
     Http,
+    /// The bus: messages of a STOMP broker.
+    Stomp,
     /// A timer of ours: a roll-back or a drain's deadline.
     Timer,
     /// The program that we are embedded in.
@@ -51,6 +53,7 @@ impl fmt::Display for Door {
             Self::File => "file",
             Self::Socket => "socket",
             Self::Http => "http",
+            Self::Stomp => "stomp",
             Self::Timer => "timer",
             Self::Library => "library",
         })

@@ -4,18 +4,23 @@
 //! The same types are the `[[service]]` tables of the file and the objects in commands: a value
 //! that would be out of range cannot be read. What spans several values is in [`super::check`].
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
     address::Address,
     name::{GroupPath, HostPath, Name},
+    network::AccessRule,
     period::Period,
 };
 
+mod edge;
 mod number;
 pub mod probe;
 mod scheduler;
 
+pub use edge::{Limits, ProxyProtocol, Queue, Rate, SendProxy, Tcp};
 pub use number::{Count, Days, Port, Retries, Times, Weight};
 pub use probe::{Probe, ProbeKind};
 pub use scheduler::Scheduler;
@@ -49,6 +54,19 @@ pub struct Service {
     /// How many further hosts are tried when a connect fails: 0 to 16.
     #[serde(default, skip_serializing_if = "is_default")]
     pub retries: Retries,
+    /// Who waits when every host is full.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub queue: Queue,
+    /// Who is let in, by address: the first rule that is about a client decides; nobody is turned
+    /// away whom no rule is about.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub access: Vec<AccessRule>,
+    /// From whom a header is required that announces the true client; absent: from nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy_protocol: Option<ProxyProtocol>,
+    /// Options of its sockets.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub tcp: Tcp,
     /// The groups of hosts.
     #[serde(rename = "group")]
     pub groups: Vec<Group>,
@@ -79,15 +97,6 @@ impl Default for Timeouts {
     }
 }
 
-/// How much is too much for a service.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// Sessions at a time; absent: what the file descriptors allow. More are reset.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sessions: Option<Count>,
-}
-
 /// A named set of hosts with one scheduler.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -103,6 +112,13 @@ pub struct Group {
     /// How the hosts are checked; absent: they are not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe: Option<Probe>,
+    /// The header that tells its hosts who the client is; absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub send_proxy: Option<SendProxy>,
+    /// The address of this machine that connections to its hosts come from; absent: the one that
+    /// the system chooses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<IpAddr>,
     /// The hosts.
     #[serde(default, rename = "host")]
     pub hosts: Vec<Host>,
@@ -181,7 +197,52 @@ impl Topology {
     }
 }
 
+impl Host {
+    /// A host at `address`, with defaults for everything else.
+    pub fn new(name: Name, address: Address) -> Self {
+        Self {
+            name,
+            address,
+            weight: Weight::default(),
+            max_sessions: None,
+            admin: Admin::default(),
+        }
+    }
+}
+
+impl Group {
+    /// A group of `hosts`, with defaults for everything else.
+    pub fn new(name: Name, hosts: Vec<Host>) -> Self {
+        Self {
+            name,
+            scheduler: Scheduler::default(),
+            sticky: None,
+            probe: None,
+            send_proxy: None,
+            source: None,
+            hosts,
+        }
+    }
+}
+
 impl Service {
+    /// A service on the addresses `listen`, with defaults for everything else.
+    pub fn new(name: Name, listen: Vec<Address>, groups: Vec<Group>) -> Self {
+        Self {
+            name,
+            listen,
+            active: None,
+            timeouts: Timeouts::default(),
+            limits: Limits::default(),
+            retries: Retries::default(),
+            queue: Queue::default(),
+            access: Vec::new(),
+            proxy_protocol: None,
+            tcp: Tcp::default(),
+            groups,
+        }
+    }
+
     /// The group called `name`.
     pub fn group(&self, name: &Name) -> Option<&Group> {
         self.groups.iter().find(|group| group.name == *name)

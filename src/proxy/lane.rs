@@ -44,6 +44,11 @@ impl Lane {
         moment.saturating_duration_since(self.epoch).as_millis() as u64
     }
 
+    /// `moment` in nanoseconds on the same clock.
+    pub fn nanos(&self, moment: Instant) -> u64 {
+        moment.saturating_duration_since(self.epoch).as_nanos() as u64
+    }
+
     /// How long this clock has run.
     pub fn uptime(&self) -> Duration {
         self.epoch.elapsed()

@@ -20,9 +20,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     lane::Lane,
     session::{Session, turn_away},
-    socket::listening,
+    socket::{listening, tune},
 };
-use crate::balance::{Service, service::Entry};
+use crate::{
+    balance::{Service, service::Entry},
+    model::topology::Tcp,
+};
 
 /// How many connections are accepted before the sessions on the same thread have their turn.
 const BATCH: usize = 16;
@@ -75,12 +78,21 @@ impl Listener {
     ///
     /// # Errors
     /// When the address is in use, is not of this machine, or may not be bound by this user.
-    pub fn bind(address: SocketAddr) -> io::Result<Self> {
-        let (fd, address) = listening(address)?;
+    pub fn bind(address: SocketAddr, tcp: &Tcp) -> io::Result<Self> {
+        let (fd, address) = listening(address, tcp)?;
         Ok(Self {
             fd: Arc::new(fd),
             address,
         })
+    }
+
+    /// Has it listen as `tcp` says from now on; connections that were made before keep what they
+    /// have. Whether it takes IPv4 is settled when it is bound.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn tune(&self, tcp: &Tcp) -> io::Result<()> {
+        tune(&self.fd, tcp)
     }
 
     /// Remembers this listener without keeping it open.
@@ -213,17 +225,22 @@ impl Acceptor {
         let Some(peer) = peer else {
             return turn_away(client);
         };
-        let Some(entry) = Entry::take(service, &service.view()) else {
+        let view = service.view();
+        let Some(entry) = Entry::take(service, &view) else {
             counters.refused.service_full.increment();
             return turn_away(client);
         };
         let lane = Arc::clone(&self.lane);
-        let session = Session {
-            entry,
-            lane,
-            peer,
-            started: Instant::now(),
-        };
-        tokio::spawn(session.run(client));
+        let mut session = Session::new(entry, lane, peer);
+        let terms = &view.terms;
+        // Who is announced by somebody else is let in when that is known.
+        if !session.is_announced(terms)
+            && let Err(refusal) = session.let_in(terms)
+        {
+            session.refuse(&refusal);
+            return turn_away(client);
+        }
+        let greets = session.has_to_greet(terms);
+        tokio::spawn(session.run(client, greets));
     }
 }

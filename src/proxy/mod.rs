@@ -1,15 +1,20 @@
 //! The data plane: accepts connections, finds each a host, carries the bytes.
 //! It must not decide which hosts there are, nor know commands, files or doors.
 //!
-//! The way of a connection, top to bottom: [`listener`] accepts, [`session`] chooses and connects,
-//! [`relay`] carries the bytes both ways, by way of [`flow`] for each direction.
+//! The way of a connection, top to bottom: [`listener`] accepts, `greeting` learns who calls
+//! where somebody has to say it, [`session`] chooses and connects, [`relay`] carries the bytes both ways, by way of [`flow`] for each direction.
 
+mod account;
+pub mod announce;
 mod ending;
 mod flow;
+mod greeting;
 pub mod lane;
 pub mod listener;
 mod pipe;
 mod relay;
 mod session;
 mod socket;
+mod sockopt;
 pub mod threads;
+mod waiting;

@@ -12,36 +12,27 @@ use std::{
 use tokio::time::timeout;
 
 use super::{
+    account::Refusal,
     ending::{Ending, Side, Timeout},
     flow::{self, Flow},
     lane::Lane,
     relay::{Clock, Flows, Relay},
     socket::{Socket, reset},
 };
-use crate::balance::{Lease, NoHost, counters::Counter, service::Entry};
+use crate::balance::{Lease, NoHost, Service, admission::Place, service::Entry, view::Outgoing};
 
 /// A connection that was accepted and counted in.
 #[derive(Debug)]
 pub(super) struct Session {
-    pub(super) entry: Entry,
+    entry: Entry,
     pub(super) lane: Arc<Lane>,
+    /// Who connected to us.
     pub(super) peer: SocketAddr,
+    /// Who the client is: the peer, or whom it speaks for.
+    pub(super) client: SocketAddr,
+    /// What it takes up of what one client may have.
+    pub(super) place: Option<Place>,
     pub(super) started: Instant,
-}
-
-/// Why a connection could not be served.
-#[derive(Debug, thiserror::Error)]
-enum Refusal {
-    #[error(transparent)]
-    NoHost(#[from] NoHost),
-    #[error("no host could be connected to, of {tried} tried; the last said: {last}")]
-    Unconnected { tried: usize, last: io::Error },
-    #[error("the client left: {0}")]
-    Left(io::Error),
-    #[error("it was asked to end")]
-    Closed,
-    #[error("out of resources: {0}")]
-    Resources(io::Error),
 }
 
 /// Both sides of a session, connected.
@@ -52,8 +43,24 @@ struct Connected {
 }
 
 impl Session {
-    /// Serves the connection to its end.
-    pub(super) async fn run(self, client: OwnedFd) {
+    /// A session with whoever connected from `peer`, counted in by `entry`.
+    pub(super) fn new(entry: Entry, lane: Arc<Lane>, peer: SocketAddr) -> Self {
+        Self {
+            entry,
+            lane,
+            peer,
+            client: peer,
+            place: None,
+            started: Instant::now(),
+        }
+    }
+
+    pub(super) fn service(&self) -> &Service {
+        self.entry.service()
+    }
+
+    /// Serves the connection to its end; with `greets`, [`Self::greet`] comes first.
+    pub(super) async fn run(mut self, client: OwnedFd, greets: bool) {
         let client = match Socket::accepted(client) {
             Ok(client) => client,
             Err(error) => return self.refuse(&Refusal::Resources(error)),
@@ -62,6 +69,13 @@ impl Session {
             up: Flow::hurrying(),
             down: Flow::default(),
         };
+        if greets
+            // In a box, so that the sessions that do not greet are not larger for it.
+            && let Err(refusal) = Box::pin(self.greet(&client, &mut flows.up)).await
+        {
+            self.refuse(&refusal);
+            return client.reset();
+        }
         let connected = match self.find_host(&client, &mut flows.up).await {
             Ok(connected) => connected,
             Err(refusal) => {
@@ -103,22 +117,27 @@ impl Session {
         loop {
             // Looked at anew for each try: it may have changed since the last one.
             let view = self.entry.service().view();
-            if tried.len() > usize::from(view.retries) {
+            if tried.len() > usize::from(view.terms.retries) {
                 break;
             }
             let began = Instant::now();
             let now = self.lane.millis(began);
-            let lease = match view.acquire(self.peer.ip(), now, rand::random(), &tried) {
+            let (limit, outgoing) = (view.terms.timeouts.connect, view.terms.outgoing);
+            let lease = match self.acquire(&view, now, &tried) {
                 Ok(lease) => lease,
+                Err(NoHost::Full) if tried.is_empty() && view.terms.queue.length > 0 => {
+                    // In a box, as above.
+                    let terms = view.terms.queue;
+                    drop(view);
+                    Box::pin(self.wait_for_host(terms, client, up)).await?
+                }
                 Err(no_host) if tried.is_empty() => return Err(no_host.into()),
                 Err(_) => break,
             };
             if !tried.is_empty() {
                 self.entry.service().counters.retries.increment();
             }
-            let limit = view.timeouts.connect;
-            drop(view);
-            match self.connect(&lease, limit, up).await? {
+            match self.connect(&lease, limit, &outgoing, up).await? {
                 Ok(host) => {
                     let connect_time = began.elapsed();
                     lease.connected(connect_time, now);
@@ -142,6 +161,8 @@ impl Session {
                     failure = Some(error);
                 }
             }
+            // The place is free again, and this session goes on elsewhere.
+            self.service().queue.tell();
         }
         let last = failure.unwrap_or_else(|| io::ErrorKind::NotConnected.into());
         Err(Refusal::Unconnected {
@@ -155,9 +176,10 @@ impl Session {
         &self,
         lease: &Lease,
         limit: Option<Duration>,
+        outgoing: &Outgoing,
         up: &mut Flow,
     ) -> Result<io::Result<Socket>, Refusal> {
-        let host = match begin(lease.host().address(), up) {
+        let host = match begin(lease.host().address(), outgoing, up) {
             Ok((host, false)) => host,
             Ok((host, true)) => return Ok(Ok(host)),
             Err(error) => return Ok(Err(error)),
@@ -165,12 +187,12 @@ impl Session {
         tokio::select! {
             biased;
             connected = within(limit, host.connected()) => Ok(connected.map(|()| host)),
-            () = self.asked_to_end(lease) => Err(Refusal::Closed),
+            () = self.asked_to_end(Some(lease)) => Err(Refusal::Closed),
         }
     }
 
     /// Waits until this session is asked to end.
-    async fn asked_to_end(&self, lease: &Lease) {
+    pub(super) async fn asked_to_end(&self, lease: Option<&Lease>) {
         loop {
             // Made before the look, so that no ring goes unheard.
             let ring = self.lane.bell().notified();
@@ -181,9 +203,10 @@ impl Session {
         }
     }
 
-    fn is_asked_to_end(&self, lease: &Lease) -> bool {
+    fn is_asked_to_end(&self, lease: Option<&Lease>) -> bool {
         let started = self.lane.millis(self.started);
-        lease.host().is_closing(started) || self.entry.service().is_closing(started)
+        lease.is_some_and(|lease| lease.host().is_closing(started))
+            || self.entry.service().is_closing(started)
     }
 
     /// Carries the bytes; returns how it ended, and how many went to the host and to the client.
@@ -199,66 +222,24 @@ impl Session {
             client,
             host: &connected.host,
             flows,
-            clock: Clock::new(&service.view().timeouts, self.started),
+            clock: Clock::new(&service.view().terms.timeouts, self.started),
             meters: [&host.counters.bytes, &service.counters.bytes],
             bytes: (0, 0),
         };
-        let asked = || self.is_asked_to_end(&connected.lease);
+        let asked = || self.is_asked_to_end(Some(&connected.lease));
         (relay.run(&self.lane, asked).await, relay.bytes)
-    }
-
-    fn log(&self, lease: &Lease, connect_time: Duration, bytes: (u64, u64), ending: &Ending) {
-        tracing::info!(
-            target: "pointsman::access",
-            client = %self.peer,
-            host = %lease.host().path(),
-            address = %lease.host().address(),
-            to_host = bytes.0,
-            to_client = bytes.1,
-            connect_ms = millis(connect_time),
-            session_ms = millis(self.started.elapsed()),
-            by = %ending.by(),
-            "{ending}",
-        );
-    }
-
-    fn refuse(&self, refusal: &Refusal) {
-        refusal.counter(self).increment();
-        let service = self.entry.service();
-        if self.lane.access_log() {
-            tracing::info!(
-                target: "pointsman::access",
-                client = %self.peer,
-                service = %service.name,
-                session_ms = millis(self.started.elapsed()),
-                "refused: {refusal}",
-            );
-        } else {
-            tracing::debug!(service = %service.name, client = %self.peer, "refused: {refusal}");
-        }
-    }
-}
-
-impl Refusal {
-    fn counter<'a>(&self, session: &'a Session) -> &'a Counter {
-        let refused = &session.entry.service().counters.refused;
-        match self {
-            Self::NoHost(NoHost::None) => &refused.no_host,
-            Self::NoHost(NoHost::Full) => &refused.hosts_full,
-            Self::Unconnected { .. } => &refused.connect_failed,
-            Self::Left(_) => &refused.client_left,
-            Self::Closed => &refused.closed,
-            Self::Resources(_) => &refused.resources,
-        }
     }
 }
 
 /// Takes what the client has sent already, so that it can go out with the handshake.
 fn read_ahead(client: &Socket, up: &mut Flow) -> Result<(), Refusal> {
     flow::with_buffer(|buffer| {
-        match client.try_recv(buffer) {
+        // A header, or what came with one, goes before it.
+        let ahead = up.pending().len().min(buffer.len());
+        buffer[..ahead].copy_from_slice(&up.pending()[..ahead]);
+        match client.try_recv(&mut buffer[ahead..]) {
             Ok(0) => up.source_is_done(),
-            Ok(bytes) => up.begin_with(&buffer[..bytes]),
+            Ok(bytes) => up.begin_with(&buffer[..ahead + bytes]),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(Refusal::Left(error)),
         }
@@ -271,8 +252,8 @@ const EPHEMERAL: u16 = 10_000;
 
 /// Begins to connect to a host, and sends it at once what is pending in `up`, without waiting to
 /// be told that it can be sent. Once any of it has gone out, this host is the one: says whether.
-fn begin(address: SocketAddr, up: &mut Flow) -> io::Result<(Socket, bool)> {
-    let host = Socket::connecting(address, !up.pending().is_empty())?;
+fn begin(address: SocketAddr, outgoing: &Outgoing, up: &mut Flow) -> io::Result<(Socket, bool)> {
+    let host = Socket::connecting(address, !up.pending().is_empty(), outgoing)?;
     let could_be_us = address.ip().is_loopback() && address.port() >= EPHEMERAL;
     if could_be_us && host.is_its_own_peer(address) {
         host.reset();
@@ -319,11 +300,6 @@ fn is_ours(error: &io::Error) -> bool {
     error
         .raw_os_error()
         .is_some_and(|code| lacking.iter().any(|errno| errno.raw_os_error() == code))
-}
-
-/// Milliseconds, to the microsecond.
-fn millis(length: Duration) -> f64 {
-    length.as_micros() as f64 / 1000.0
 }
 
 /// Resets a connection for which there is no place.

@@ -11,12 +11,12 @@ use std::{
 
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, bind, connect,
-    getsockname, listen, recv, send, shutdown, socket_with, sockopt,
+    getsockname, listen, recv, send, shutdown, socket_with, sockopt as options,
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
-/// How many connections may wait to be accepted, as far as `net.core.somaxconn` allows.
-const BACKLOG: i32 = 65_535;
+use super::sockopt;
+use crate::{balance::view::Outgoing, model::topology::Tcp};
 
 /// What is waited for. Urgent data is not passed on as such, but it stops a receive short.
 const INTEREST: Interest = Interest::READABLE
@@ -55,10 +55,19 @@ impl Socket {
     ///
     /// # Errors
     /// When there is no descriptor, no port or no route, or the host refused at once.
-    pub(super) fn connecting(address: SocketAddr, hold_ack: bool) -> io::Result<Self> {
+    pub(super) fn connecting(
+        address: SocketAddr,
+        hold_ack: bool,
+        outgoing: &Outgoing,
+    ) -> io::Result<Self> {
         let fd = new_socket(address)?;
+        keep_watch(&fd, outgoing.keepalive, outgoing.user_timeout)?;
+        if let Some(source) = outgoing.source {
+            sockopt::set_bind_address_no_port(&fd)?;
+            bind(&fd, &SocketAddr::new(source, 0))?;
+        }
         if hold_ack {
-            sockopt::set_tcp_quickack(&fd, false)?;
+            options::set_tcp_quickack(&fd, false)?;
         }
         match connect(&fd, &address) {
             Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Self::accepted(fd),
@@ -72,7 +81,7 @@ impl Socket {
     /// Why it does not.
     pub(super) async fn connected(&self) -> io::Result<()> {
         let _ready = self.0.writable().await?;
-        sockopt::socket_error(&self.0)??;
+        options::socket_error(&self.0)??;
         Ok(())
     }
 
@@ -82,6 +91,26 @@ impl Socket {
     /// `WouldBlock` when nothing is.
     pub(super) fn try_recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         Ok(recv(&self.0, buffer, RecvFlags::empty())?.0)
+    }
+
+    /// Receives what is there, or waits for it; zero is the end.
+    ///
+    /// # Errors
+    /// When the peer breaks the connection.
+    pub(super) async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = |fd: BorrowedFd<'_>| Ok(recv(fd, &mut *buffer, RecvFlags::empty())?.0);
+        let mut read = read;
+        self.0
+            .async_io(Interest::READABLE, |fd| read(fd.as_fd()))
+            .await
+    }
+
+    /// Our own address.
+    ///
+    /// # Errors
+    /// When the connection is broken already.
+    pub(super) fn local(&self) -> io::Result<SocketAddr> {
+        Ok(getsockname(&self.0)?.try_into()?)
     }
 
     /// Sends what fits, without asking whether anything does.
@@ -153,7 +182,7 @@ impl Socket {
 
     /// Why the connection is broken.
     fn error(&self) -> io::Error {
-        match sockopt::socket_error(&self.0) {
+        match options::socket_error(&self.0) {
             Ok(Err(error)) => error.into(),
             Ok(Ok(())) | Err(_) => io::ErrorKind::ConnectionReset.into(),
         }
@@ -162,10 +191,7 @@ impl Socket {
     /// Whether it is connected to itself: so the kernel connects to a port of this machine that
     /// nobody listens on, if it happens to choose the same port for our side.
     pub(super) fn is_its_own_peer(&self, address: SocketAddr) -> bool {
-        let local = getsockname(&self.0)
-            .ok()
-            .and_then(|local| SocketAddr::try_from(local).ok());
-        local == Some(address)
+        self.local().is_ok_and(|local| local == address)
     }
 
     /// Sends from `bytes`; with `more`, the kernel may wait for what comes next.
@@ -225,7 +251,7 @@ impl Socket {
     /// Lets small messages go out at once.
     pub(super) fn send_at_once(&self) {
         // Costs latency where it fails, nothing else.
-        let _ = sockopt::set_tcp_nodelay(&self.0, true);
+        let _ = options::set_tcp_nodelay(&self.0, true);
     }
 
     /// Has the connection broken when this is dropped, so that the peer cannot take it for
@@ -238,27 +264,59 @@ impl Socket {
 /// Has a connection broken when `fd` is closed: its peer sees a reset.
 pub(super) fn reset(fd: impl AsFd) {
     // Where it fails, the connection ends with a FIN instead: there is no other way left.
-    let _ = sockopt::set_socket_linger(&fd, Some(Duration::ZERO));
+    let _ = options::set_socket_linger(&fd, Some(Duration::ZERO));
 }
 
 /// A socket that listens on `address`, and the address that it got.
 ///
 /// # Errors
 /// When the address is in use, is not ours, or may not be bound by us.
-pub(super) fn listening(address: SocketAddr) -> io::Result<(OwnedFd, SocketAddr)> {
+pub(super) fn listening(address: SocketAddr, tcp: &Tcp) -> io::Result<(OwnedFd, SocketAddr)> {
     let fd = new_socket(address)?;
-    sockopt::set_socket_reuseaddr(&fd, true)?;
+    options::set_socket_reuseaddr(&fd, true)?;
     if address.is_ipv6() {
-        sockopt::set_ipv6_v6only(&fd, true)?;
+        options::set_ipv6_v6only(&fd, tcp.v6only)?;
     }
     // Connections inherit these from their listener, which saves calls for each. Urgent data
     // stays among the rest, so that its byte is not lost.
-    sockopt::set_tcp_nodelay(&fd, true)?;
-    sockopt::set_socket_oobinline(&fd, true)?;
+    options::set_tcp_nodelay(&fd, true)?;
+    options::set_socket_oobinline(&fd, true)?;
     bind(&fd, &address)?;
-    listen(&fd, BACKLOG)?;
+    tune(&fd, tcp)?;
     let local = getsockname(&fd)?.try_into().map_err(io::Error::from)?;
     Ok((fd, local))
+}
+
+/// Has a socket that is bound listen as `tcp` says, or, where it listens already, from now on.
+///
+/// # Errors
+/// When the system refuses; what came before in the list holds then.
+pub(super) fn tune(fd: impl AsFd, tcp: &Tcp) -> io::Result<()> {
+    let fd = fd.as_fd();
+    options::set_socket_keepalive(fd, false)?;
+    options::set_tcp_user_timeout(fd, 0)?;
+    keep_watch(fd, tcp.keepalive.limit(), tcp.user_timeout.limit())?;
+    sockopt::set_defer_accept(fd, tcp.defer_accept.duration())?;
+    Ok(listen(fd, tcp.backlog.get())?)
+}
+
+/// Has the kernel find out whether the peer is still there.
+fn keep_watch(
+    fd: impl AsFd,
+    keepalive: Option<Duration>,
+    user_timeout: Option<Duration>,
+) -> io::Result<()> {
+    let fd = fd.as_fd();
+    if let Some(silence) = keepalive {
+        options::set_tcp_keepidle(fd, silence)?;
+        options::set_tcp_keepintvl(fd, silence)?;
+        options::set_socket_keepalive(fd, true)?;
+    }
+    if let Some(longest) = user_timeout {
+        let millis = u32::try_from(longest.as_millis()).unwrap_or(u32::MAX);
+        options::set_tcp_user_timeout(fd, millis)?;
+    }
+    Ok(())
 }
 
 fn new_socket(address: SocketAddr) -> io::Result<OwnedFd> {

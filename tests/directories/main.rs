@@ -10,4 +10,5 @@
     clippy::wildcard_enum_match_arm
 )]
 
+mod radius;
 mod real;

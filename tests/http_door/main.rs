@@ -31,7 +31,7 @@ use pointsman::{
     control::{Control, answer::Answer},
     doors::{
         Authority,
-        authority::{Accepted, Attempt, Later, Login, LoginReply, Proof},
+        authority::{Accepted, Attempt, Beside, Later, Login, LoginReply, Proof},
         http::{
             Api,
             tcp::{CertificateFiles, TcpDoor, TcpOptions},
@@ -287,6 +287,18 @@ impl Authority for Known {
 
     fn login(&self, attempt: Attempt) -> Later<'_, LoginReply> {
         Box::pin(async move { self.judge(&attempt) })
+    }
+
+    fn login_with<'a>(
+        &'a self,
+        attempt: Attempt,
+        _: Beside<'a>,
+    ) -> Later<'a, Result<LoginReply, CommandError>> {
+        Box::pin(async move { Ok(self.judge(&attempt)) })
+    }
+
+    fn principal_of<'a>(&'a self, _: &'a str, _: Door, _: &'a str) -> Later<'a, Option<Principal>> {
+        Box::pin(async { None })
     }
 
     fn principal<'a>(

@@ -151,6 +151,7 @@ impl Inner {
     fn tell(&mut self, attempt: &Attempt, code: &'static str, because: &str, now: Moment) {
         let source = attempt.source.to_string();
         let failure = Failure {
+            kind: "admin.login-failed",
             user: &attempt.credentials.user,
             source: &source,
             door: attempt.door,

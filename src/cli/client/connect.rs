@@ -82,6 +82,7 @@ async fn open(via: &Via, ca_file: Option<&Path>) -> Result<Box<dyn Bytestream>, 
         }
     };
     Ok(match via {
+        Via::Bus(_) => return Err(failed(io::Error::other("a broker speaks no HTTP"))),
         Via::Unix(path) => Box::new(UnixStream::connect(path).await.map_err(failed)?),
         Via::Http(place) => Box::new(dial(place, true).await.map_err(failed)?),
         Via::Https(place) => {

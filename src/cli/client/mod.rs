@@ -1,7 +1,9 @@
-//! A client of the HTTP API, over the Unix socket, TLS, or loopback.
+//! A client of a node: of its HTTP API over the Unix socket, TLS or loopback, or over a broker.
 //! It must not know what the commands mean, nor show anything.
 
+mod bus;
 mod connect;
+mod known;
 mod reply;
 mod stream;
 mod token;
@@ -19,12 +21,15 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::Exit;
+use bus::Bus;
+pub(super) use bus::BusOptions;
 pub(super) use reply::Reply;
+use stream::HttpStream;
 pub(super) use stream::{Opened, Stream};
 pub(super) use token::Keeper;
 pub(super) use via::Via;
 
-use crate::model::command::Request;
+use crate::{doors::stomp::key::Key, model::command::Request};
 
 /// How long an answer may take. A change is answered when it is on disk.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -55,6 +60,15 @@ pub(super) enum Trouble {
     /// What to trust cannot be read.
     #[error("cannot read the authorities in {0}: {1}")]
     Authorities(PathBuf, String),
+    /// A broker, or what came by it.
+    #[error("{0}: {1}")]
+    Bus(Box<Via>, crate::doors::stomp::caller::CallError),
+    /// The node could be anybody.
+    #[error(transparent)]
+    Unknown(#[from] known::KnownError),
+    /// The password for the broker cannot be read.
+    #[error("cannot read the password for the broker in {0}: {1}")]
+    Passcode(PathBuf, std::io::Error),
     /// It is there and says nothing.
     #[error(
         "no answer from {0} within 30 s; whether it was done is not known, `pointsman history` \
@@ -69,11 +83,15 @@ pub(super) enum Trouble {
 impl Trouble {
     pub(super) fn exit(&self) -> Exit {
         match self {
-            Self::Nobody(_) | Self::Unreachable(..) | Self::Silent(_) | Self::Broken(..) => {
-                Exit::Unavailable
-            }
+            Self::Nobody(_)
+            | Self::Unreachable(..)
+            | Self::Silent(_)
+            | Self::Bus(..)
+            | Self::Broken(..) => Exit::Unavailable,
             Self::NotAllowed(_) => Exit::Denied,
-            Self::Untrusted(..) | Self::Authorities(..) => Exit::Failed,
+            Self::Untrusted(..) | Self::Authorities(..) | Self::Unknown(_) | Self::Passcode(..) => {
+                Exit::Failed
+            }
         }
     }
 }
@@ -83,15 +101,38 @@ impl Trouble {
 pub(super) struct Client {
     via: Option<Via>,
     ca_file: Option<PathBuf>,
+    bus: BusOptions,
+    /// What a login over a broker is to be known by.
+    key: Key,
 }
 
 impl Client {
-    pub(super) fn new(via: Option<Via>, ca_file: Option<PathBuf>) -> Self {
-        Self { via, ca_file }
+    pub(super) fn new(via: Option<Via>, ca_file: Option<PathBuf>, bus: BusOptions) -> Self {
+        Self {
+            via,
+            ca_file,
+            bus,
+            key: Key::random(),
+        }
+    }
+
+    /// Itself, where the way leads over a broker.
+    fn bus(&self) -> Option<Bus<'_>> {
+        match &self.via {
+            Some(Via::Bus(place)) => Some(Bus {
+                place,
+                options: &self.bus,
+                ca_file: self.ca_file.as_ref(),
+            }),
+            Some(Via::Unix(_) | Via::Https(_) | Via::Http(_)) | None => None,
+        }
     }
 
     /// Asks for `request` in the name of whoever is logged in there.
     pub(super) async fn command(&self, request: &Request) -> Result<(Via, Reply), Trouble> {
+        if let Some(bus) = self.bus() {
+            return bus.command(&request.to_json()).await;
+        }
         let path = "/v1/commands";
         let (via, reply) = self.ask(path, &request.to_json(), true).await?;
         if reply.login_ended() {
@@ -102,7 +143,10 @@ impl Client {
 
     /// Asks for a login.
     pub(super) async fn login(&self, body: &Value) -> Result<(Via, Reply), Trouble> {
-        self.ask("/v1/login", body, false).await
+        match self.bus() {
+            Some(bus) => bus.login(body, &self.key).await,
+            None => self.ask("/v1/login", body, false).await,
+        }
     }
 
     async fn ask(&self, path: &str, body: &Value, in_name: bool) -> Result<(Via, Reply), Trouble> {
@@ -134,6 +178,13 @@ impl Client {
 
     /// Listens to what happens, after the event `since` if given.
     pub(super) async fn events(&self, since: Option<&str>) -> Result<Opened, Trouble> {
+        if let Some(bus) = self.bus() {
+            let since = since.and_then(|since| since.parse().ok());
+            return Ok(match bus.events(since).await? {
+                Ok(stream) => Opened::Stream(Stream::Bus(Box::new(stream))),
+                Err(refusal) => Opened::Refused(refusal),
+            });
+        }
         let (via, mut connection) = connect::connect(self.via.as_ref(), self.ca_file()).await?;
         let mut builder = HttpRequest::builder()
             .uri("/v1/events")
@@ -154,7 +205,8 @@ impl Client {
         let response = response.map_err(|_| Trouble::Silent(via.clone()))?;
         let response = response.map_err(|error| broken(error.into()))?;
         if response.status().is_success() {
-            return Ok(Opened::Stream(Stream::new(via, response.into_body())));
+            let stream = HttpStream::new(via, response.into_body());
+            return Ok(Opened::Stream(Stream::Http(stream)));
         }
         let refusal = timeout(ANSWER, read(response)).await;
         let refusal = refusal.map_err(|_| Trouble::Silent(via.clone()))?;

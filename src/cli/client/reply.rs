@@ -18,6 +18,8 @@ pub(in crate::cli) struct Reply {
     status: u16,
     /// Whether it was asked in the name of a login.
     named: bool,
+    /// What proves the login that it gave, where the answer does not have it.
+    token: Option<String>,
 }
 
 impl Reply {
@@ -36,7 +38,29 @@ impl Reply {
             value,
             status,
             named,
+            token: None,
         }
+    }
+
+    /// An answer that came as JSON and with no status of its own.
+    pub(super) fn of_value(via: &Via, answer: &Value) -> Self {
+        Self::new(via, 0, answer.to_string(), false)
+    }
+
+    /// An answer to somebody who would have to log in.
+    pub(super) fn wanting_login(via: &Via, answer: &Value) -> Self {
+        Self::new(via, 401, answer.to_string(), false)
+    }
+
+    /// With what proves the login that it gave.
+    pub(super) fn with_token(self, token: Option<String>) -> Self {
+        Self { token, ..self }
+    }
+
+    /// What proves the login that it gave.
+    pub(in crate::cli) fn token(&self) -> Option<&str> {
+        let given = self.data().get("token").and_then(Value::as_str);
+        self.token.as_deref().or(given)
     }
 
     /// What was asked for; `null` when there is none.

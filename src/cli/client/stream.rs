@@ -4,7 +4,7 @@
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-use super::{Reply, Trouble, Via};
+use super::{Reply, Trouble, Via, bus::BusStream};
 
 /// The largest event that is read, in bytes: 1 MiB.
 const LARGEST: usize = 1 << 20;
@@ -26,13 +26,31 @@ pub(in crate::cli) struct Message {
 }
 
 /// Events as they come.
-pub(in crate::cli) struct Stream {
+pub(in crate::cli) enum Stream {
+    /// From the node.
+    Http(HttpStream),
+    /// From a broker.
+    Bus(Box<BusStream>),
+}
+
+impl Stream {
+    /// The next event; `None` when the stream has to be opened again.
+    pub(in crate::cli) async fn next(&mut self) -> Result<Option<Message>, Trouble> {
+        match self {
+            Self::Http(stream) => stream.next().await,
+            Self::Bus(stream) => stream.next().await,
+        }
+    }
+}
+
+/// Events as they come over HTTP.
+pub(in crate::cli) struct HttpStream {
     via: Via,
     body: Incoming,
     parser: Parser,
 }
 
-impl Stream {
+impl HttpStream {
     pub(super) fn new(via: Via, body: Incoming) -> Self {
         Self {
             via,
@@ -42,7 +60,7 @@ impl Stream {
     }
 
     /// The next event; `None` when the node has ended the stream.
-    pub(in crate::cli) async fn next(&mut self) -> Result<Option<Message>, Trouble> {
+    async fn next(&mut self) -> Result<Option<Message>, Trouble> {
         loop {
             if let Some(message) = self.parser.message() {
                 return Ok(Some(message));

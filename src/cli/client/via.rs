@@ -1,5 +1,5 @@
-//! The way to a node: a Unix socket, or HTTP.
-//! It must not be plaintext to another machine.
+//! The way to a node: a Unix socket, HTTP, or a broker.
+//! It must not be plaintext HTTP to another machine.
 
 use std::{
     fmt,
@@ -10,6 +10,11 @@ use std::{
 
 use hyper::Uri;
 
+use crate::{
+    model::name::Name,
+    stomp::{Broker, BrokerError},
+};
+
 /// The way to a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::cli) enum Via {
@@ -19,7 +24,21 @@ pub(in crate::cli) enum Via {
     Https(Place),
     /// HTTP, on loopback only.
     Http(Place),
+    /// Messages by a broker.
+    Bus(BusPlace),
 }
+
+/// A broker, and a node that listens there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::cli) struct BusPlace {
+    pub(super) broker: Broker,
+    pub(super) node: String,
+    /// What destinations begin with.
+    pub(super) prefix: String,
+}
+
+/// What destinations begin with when nobody says otherwise.
+const PREFIX: &str = "pointsman";
 
 /// A machine and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +62,7 @@ impl Via {
     /// What stands in the header `Host`.
     pub(super) fn authority(&self) -> String {
         match self {
-            Self::Unix(_) => "localhost".to_owned(),
+            Self::Unix(_) | Self::Bus(_) => "localhost".to_owned(),
             Self::Https(place) | Self::Http(place) => place.to_string(),
         }
     }
@@ -58,6 +77,9 @@ impl FromStr for Via {
                 "" => Err("unix: needs the path of a socket".to_owned()),
                 path => Ok(Self::unix(Path::new(path))),
             };
+        }
+        if text.starts_with("stomp") {
+            return text.parse().map(Self::Bus);
         }
         let shape = || "write it like unix:PATH or https://HOST:PORT".to_owned();
         let uri: Uri = text.parse().map_err(|_| shape())?;
@@ -75,6 +97,48 @@ impl FromStr for Via {
             Some("http") if place.is_loopback() => Ok(Self::Http(place)),
             Some("http") => Err("http:// is for loopback only; elsewhere it is https://".into()),
             _ => Err(shape()),
+        }
+    }
+}
+
+impl FromStr for BusPlace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let shape = || "write it like 'stomp+ssl://BROKER?node=NAME'".to_owned();
+        let (broker, query) = text.split_once('?').ok_or_else(shape)?;
+        let (mut node, mut prefix) = (None, PREFIX.to_owned());
+        for pair in query.split('&') {
+            // In a destination these would mean more than a name.
+            let (key, value) = pair.split_once('=').ok_or_else(shape)?;
+            let name: Name = value.parse().map_err(|error| format!("{key}: {error}"))?;
+            match key {
+                "node" => node = Some(name.to_string()),
+                "prefix" => prefix = name.to_string(),
+                _ => return Err(shape()),
+            }
+        }
+        Ok(Self {
+            broker: broker
+                .parse()
+                .map_err(|error: BrokerError| error.to_string())?,
+            node: node.ok_or_else(shape)?,
+            prefix,
+        })
+    }
+}
+
+impl fmt::Display for BusPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            broker,
+            node,
+            prefix,
+        } = self;
+        write!(f, "{broker}?node={node}")?;
+        match prefix == PREFIX {
+            true => Ok(()),
+            false => write!(f, "&prefix={prefix}"),
         }
     }
 }
@@ -103,6 +167,7 @@ impl fmt::Display for Via {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::Https(place) => write!(f, "https://{place}"),
             Self::Http(place) => write!(f, "http://{place}"),
+            Self::Bus(place) => place.fmt(f),
         }
     }
 }
@@ -120,6 +185,8 @@ mod tests {
             "http://127.0.0.1:7000",
             "http://[::1]:7000",
             "http://localhost:7000",
+            "stomp+ssl://mq1:61614?node=lb1",
+            "stomp://127.0.0.1:61613?node=lb1&prefix=edge",
         ] {
             assert_eq!(text.parse::<Via>().unwrap().to_string(), text);
         }
@@ -137,6 +204,11 @@ mod tests {
             "http://10.0.0.1:7000",
             "http://localhost.example.org:7000",
             "stomp://mq1:61613",
+            "stomp://mq1:61613?node=",
+            "stomp://mq1:61613?node=lb1.>",
+            "stomp://mq1:61613?node=lb1&node",
+            "stomp://mq1:61613?name=lb1",
+            "stomps://mq1:61613?node=lb1",
         ] {
             assert!(text.parse::<Via>().is_err(), "{text}");
         }

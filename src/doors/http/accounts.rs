@@ -103,6 +103,7 @@ fn parse(text: &[u8], peer: &Peer) -> Result<Attempt, Refusal> {
         proof,
         door: peer.door,
         from: peer.from.to_string(),
+        key: None,
     })
 }
 

@@ -42,6 +42,8 @@ macro_rules! bounded_number {
     };
 }
 
+pub(super) use bounded_number;
+
 bounded_number! {
     /// A host's share of new sessions: 0 (none) to 256.
     Weight(u16), 0..=256, default 1
