@@ -163,7 +163,10 @@ fn full_settings() -> config::Settings {
         },
         auth: Some(config::Auth {
             backends: vec![config::Backend::Local],
+            fallback: config::Fallback::Next,
+            break_glass_doors: vec![config::LoginDoor::Http],
             login_ttl: "1s".parse().unwrap(),
+            recheck: "1s".parse().unwrap(),
             users: vec![config::User {
                 name: name(),
                 password_hash: config::PasswordHash::try_from(hash.to_owned()).unwrap(),
@@ -171,7 +174,9 @@ fn full_settings() -> config::Settings {
                 services: scope(),
             }],
             rules: vec![config::Rule {
-                user: name(),
+                user: Some(name()),
+                group: pointsman::model::dn::Dn::parse("cn=team").ok(),
+                radius: config::RadiusValue::try_from("team".to_owned()).ok(),
                 role: Role::Viewer,
                 services: scope(),
             }],

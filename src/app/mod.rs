@@ -20,8 +20,8 @@ use tokio::{
 };
 
 pub use node::NodeError;
-pub(crate) use node::check_people;
 use node::{Node, start_node};
+pub(crate) use people::check as check_people;
 
 use crate::{
     config::{Config, Settings},

@@ -176,12 +176,12 @@ fn open_doors(
     let known = Arc::clone(people);
     let inside = runtime.clone();
     living.join(move |next| {
-        let (known, next) = (Arc::clone(&known), next.clone());
+        let known = Arc::clone(&known);
         let inside = inside.clone();
-        check_people(&next)?;
+        let ready = People::prepare(next)?;
         Ok(Box::new(move || {
             let _inside = inside.enter();
-            known.heed(&next);
+            known.take_in(ready);
         }))
     });
     let (control, people) = (control.clone(), Arc::clone(people));
@@ -206,14 +206,6 @@ fn join_bus(living: &Living, control: &Control, runtime: &Handle) -> Result<Bus,
         part.prepare(next).map_err(refused)
     });
     Ok(bus)
-}
-
-/// Says whether the people of these settings can be let in.
-///
-/// # Errors
-/// What is wrong with them.
-pub(crate) fn check_people(settings: &Settings) -> Result<(), CommandError> {
-    People::new(settings).map(drop)
 }
 
 /// Directories that were away are looked for from time to time.

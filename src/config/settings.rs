@@ -19,7 +19,9 @@ mod secret;
 
 pub use bus::{Bus, Prefix};
 pub use doors::{AdminDoor, Certificate, HttpDoor};
-pub use people::{Auth, Backend, PasswordHash, Rule, User, UserName};
+pub use people::{
+    Auth, Backend, Fallback, LoginDoor, PasswordHash, RadiusValue, Rule, User, UserName,
+};
 pub use secret::{Secret, SecretError};
 
 /// Everything in the file but the services.

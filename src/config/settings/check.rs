@@ -3,7 +3,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use super::Settings;
+use super::{Backend, Fallback, Settings};
 use crate::model::{
     principal::Scope,
     problem::{Place, Problem},
@@ -49,6 +49,17 @@ fn check_auth(settings: &Settings, problems: &mut Vec<Problem>) {
         let message = "somebody must be asked about passwords, at least \"local\"";
         problems.push(Problem::new(backends.clone(), message));
     }
+    if auth.fallback == Fallback::LocalBreakGlass {
+        let local = |backend: &Backend| *backend == Backend::Local;
+        if auth.backends.iter().all(local) {
+            let message = "there is no directory that could be away";
+            problems.push(Problem::new(place.key("fallback"), message));
+        }
+        if auth.users.is_empty() {
+            let message = "there is no [[auth.user]] to be let in then";
+            problems.push(Problem::new(place.key("fallback"), message));
+        }
+    }
     let mut asked = HashSet::new();
     for (index, backend) in auth.backends.iter().enumerate() {
         if !asked.insert(backend) {
@@ -65,7 +76,17 @@ fn check_auth(settings: &Settings, problems: &mut Vec<Problem>) {
         check_scope(&user.services, &place, problems);
     }
     for (index, rule) in auth.rules.iter().enumerate() {
-        check_scope(&rule.services, &place.key("rule").item(index), problems);
+        let place = place.key("rule").item(index);
+        let whom = [
+            rule.user.is_some(),
+            rule.group.is_some(),
+            rule.radius.is_some(),
+        ];
+        if whom.iter().filter(|given| **given).count() != 1 {
+            let message = "a rule is about one of `user`, `group` and `radius`";
+            problems.push(Problem::new(place.clone(), message));
+        }
+        check_scope(&rule.services, &place, problems);
     }
 }
 
