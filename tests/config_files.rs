@@ -52,7 +52,7 @@ fn what_is_right_reads_and_renders_and_reads_the_same() {
 #[test]
 fn what_is_wrong_is_told_in_full() {
     let files = files("tests/data/invalid");
-    assert_eq!(files.len(), 42);
+    assert_eq!(files.len(), 43);
     let update = std::env::var_os("UPDATE_EXPECTED").is_some();
     let mut wrong = Vec::new();
     for path in files {
@@ -195,7 +195,15 @@ fn full_settings() -> config::Settings {
             "admin".parse().unwrap(),
             config::Certificate {
                 cert_file: PathBuf::from("admin.pem"),
-                key_file: PathBuf::from("admin.key"),
+                key_file: Some(PathBuf::from("admin.key")),
+            },
+        )]
+        .into(),
+        programs: [(
+            "check_db".parse().unwrap(),
+            config::Program {
+                command: vec!["/bin/true".to_owned()].try_into().unwrap(),
+                timeout: "1s".parse().unwrap(),
             },
         )]
         .into(),
