@@ -3,6 +3,7 @@
 
 mod begin;
 mod bus;
+pub mod directory;
 mod document;
 mod doors;
 mod last_good;
