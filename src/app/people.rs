@@ -31,7 +31,7 @@ use crate::{
 mod access;
 mod options;
 
-pub(crate) use options::check;
+pub(crate) use options::{check, trial};
 
 /// Under which keys the journal keeps logins.
 pub(super) const KEPT: &str = "login/";

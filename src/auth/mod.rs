@@ -18,10 +18,12 @@ pub mod rules;
 mod steps;
 mod table;
 mod throttle;
+mod trial;
 
 pub use login::{Attempt, Effects, Entered, Login, Logins, Options, Record, Refused, Source};
 pub use rules::{Matcher, Rights, Rule};
 pub use steps::Steps;
+pub use trial::{Trial, Tried};
 
 /// The longest user name or password, in bytes.
 pub const MAX_INPUT: usize = 256;

@@ -5,6 +5,7 @@ use secrecy::SecretString;
 
 use crate::{
     auth::{
+        Trial,
         backends::{Backend, Fallback},
         local::User,
         login::{Logins, Options},
@@ -30,6 +31,14 @@ pub(crate) fn check(settings: &Settings) -> Result<(), CommandError> {
         ..options(auth)
     };
     Logins::prepare(local).map(drop)
+}
+
+/// A log-in to be tried as these settings have it. Fetches secrets and reads certificates.
+///
+/// # Errors
+/// `invalid`, with everything that is wrong.
+pub(crate) fn trial(settings: &Settings) -> Result<Trial, CommandError> {
+    Trial::new(&complete(settings)?)
 }
 
 /// All of it, with the directories: their secrets are fetched and their certificates read.
