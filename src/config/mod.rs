@@ -24,7 +24,8 @@ pub use file::{Config, MAX_PROBLEMS, parse, read, state_dir_of};
 pub use render::render;
 pub use settings::{
     AdminDoor, Auth, Backend, Certificate, Fallback, HttpDoor, LoginDoor, Node, PasswordHash,
-    RadiusValue, Rule, Secret, SecretError, Settings, Threads, User, UserName,
+    Radius, RadiusMethod, RadiusServer, RadiusTls, RadiusValue, RecheckWith, Retries,
+    RoleAttribute, Rule, Secret, SecretError, Settings, Threads, User, UserName,
 };
 pub use store::{Prepared, Store, StoreError};
 pub use text::MAX_BYTES;

@@ -14,11 +14,15 @@ use crate::model::{
 pub(super) mod check;
 mod doors;
 mod people;
+mod radius;
 mod secret;
 
 pub use doors::{AdminDoor, Certificate, HttpDoor};
 pub use people::{
     Auth, Backend, Fallback, LoginDoor, PasswordHash, RadiusValue, Rule, User, UserName,
+};
+pub use radius::{
+    Radius, RadiusMethod, RadiusServer, RadiusTls, RecheckWith, Retries, RoleAttribute,
 };
 pub use secret::{Secret, SecretError};
 
