@@ -29,6 +29,7 @@ use crate::{
 };
 
 mod access;
+mod directories;
 mod options;
 
 pub(crate) use options::{check, trial};

@@ -13,11 +13,13 @@ use crate::model::{
 
 pub(super) mod check;
 mod doors;
+mod ldap;
 mod people;
 mod radius;
 mod secret;
 
 pub use doors::{AdminDoor, Certificate, HttpDoor};
+pub use ldap::{DnTemplate, Ldap, LdapFilter, LdapUrl, Nested};
 pub use people::{
     Auth, Backend, Fallback, LoginDoor, PasswordHash, RadiusValue, Rule, User, UserName,
 };

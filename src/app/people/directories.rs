@@ -29,7 +29,10 @@ pub(super) struct Directories {
 /// `invalid`, with everything that is wrong.
 pub(super) fn build(auth: &config::Auth, node: &str) -> Result<Directories, CommandError> {
     let (mut found, mut problems) = (Directories::default(), Vec::new());
-    let radius = auth.radius.as_ref().filter(|_| lists(auth, Backend::Radius));
+    let radius = auth
+        .radius
+        .as_ref()
+        .filter(|_| lists(auth, Backend::Radius));
     let again = radius.is_some_and(|radius| radius.recheck_with == RecheckWith::Ldap);
     let ldap = auth.ldap.as_ref();
     if let Some(ldap) = ldap.filter(|_| again || lists(auth, Backend::Ldap)) {

@@ -3,6 +3,7 @@
 
 use secrecy::SecretString;
 
+use super::directories::{Directories, build};
 use crate::{
     auth::{
         Trial,
@@ -28,6 +29,7 @@ pub(crate) fn check(settings: &Settings) -> Result<(), CommandError> {
     let auth = settings.auth.as_ref().unwrap_or(&nobody);
     let local = Options {
         backends: vec![Backend::Local],
+        fallback: Fallback::None,
         ..options(auth)
     };
     Logins::prepare(local).map(drop)
@@ -48,7 +50,12 @@ pub(crate) fn trial(settings: &Settings) -> Result<Trial, CommandError> {
 pub(super) fn complete(settings: &Settings) -> Result<Options, CommandError> {
     let nobody = config::Auth::default();
     let auth = settings.auth.as_ref().unwrap_or(&nobody);
-    Ok(options(auth))
+    let Directories { all, again } = build(auth, settings.node.name.as_str())?;
+    Ok(Options {
+        directories: all,
+        ask_again: again,
+        ..options(auth)
+    })
 }
 
 /// All of it but the directories.
@@ -63,6 +70,10 @@ fn options(auth: &config::Auth) -> Options {
         break_glass_doors: auth.break_glass_doors.iter().map(door).collect(),
         login_ttl: auth.login_ttl.duration(),
         recheck: auth.recheck.duration(),
+        trust: auth.radius.as_ref().map_or_else(
+            || Options::default().trust,
+            |radius| radius.trust.duration(),
+        ),
         users: auth.users.iter().map(user).collect(),
         rules: auth.rules.iter().filter_map(rule).collect(),
         ..Options::default()
@@ -71,6 +82,8 @@ fn options(auth: &config::Auth) -> Options {
 
 fn backend(backend: &config::Backend) -> Backend {
     match backend {
+        config::Backend::Ldap => Backend::Ldap,
+        config::Backend::Radius => Backend::Radius,
         config::Backend::Local => Backend::Local,
     }
 }

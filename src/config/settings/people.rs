@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Radius;
+use super::{Ldap, Radius};
 use crate::model::{
     dn::Dn,
     period::Period,
@@ -26,6 +26,9 @@ pub struct Auth {
     pub login_ttl: Period,
     /// How old the answer of a directory may be when a change is applied.
     pub recheck: Period,
+    /// The LDAP directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ldap: Option<Ldap>,
     /// The RADIUS servers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub radius: Option<Radius>,
@@ -45,6 +48,7 @@ impl Default for Auth {
             break_glass_doors: vec![LoginDoor::Socket],
             login_ttl: Period::from_secs(900),
             recheck: Period::from_secs(30),
+            ldap: None,
             radius: None,
             users: Vec::new(),
             rules: Vec::new(),
@@ -56,6 +60,10 @@ impl Default for Auth {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Backend {
+    /// The directory of `[auth.ldap]`.
+    Ldap,
+    /// The servers of `[auth.radius]`.
+    Radius,
     /// The users of this file.
     Local,
 }
