@@ -77,10 +77,8 @@ fn report(trial: &Trial, tried: &Tried, as_json: bool) -> Exit {
     let (exit, result, data) = result(tried);
     if as_json {
         let mut report = json!({"ok": exit == Exit::Done, "steps": trial.told()});
-        match exit {
-            Exit::Done => report["data"] = data,
-            _ => report["error"] = data,
-        }
+        let key = if exit == Exit::Done { "data" } else { "error" };
+        report[key] = data;
         say(&report.to_string());
         return exit;
     }

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, env, ffi::OsStr, num::NonZero, path::PathBuf, t
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
+    check::Names,
     name::{MAX_NAME, Name},
     period::Period,
     topology::Count,
@@ -15,6 +16,7 @@ pub(super) mod check;
 mod doors;
 mod ldap;
 mod people;
+mod programs;
 mod radius;
 mod secret;
 
@@ -23,6 +25,7 @@ pub use ldap::{DnTemplate, Ldap, LdapFilter, LdapUrl, Nested};
 pub use people::{
     Auth, Backend, Fallback, LoginDoor, PasswordHash, RadiusValue, Rule, User, UserName,
 };
+pub use programs::{CommandLine, Program};
 pub use radius::{
     Radius, RadiusMethod, RadiusServer, RadiusTls, RecheckWith, Retries, RoleAttribute,
 };
@@ -42,11 +45,21 @@ pub struct Settings {
     pub auth: Option<Auth>,
     /// The ways in for administrators.
     pub admin: AdminDoor,
-    /// Certificates by the names under which doors refer to them.
+    /// Certificates by the names under which doors and services refer to them.
     pub certificates: BTreeMap<Name, Certificate>,
+    /// The programs that may be run, by the names under which services refer to them.
+    pub programs: BTreeMap<Name, Program>,
 }
 
 impl Settings {
+    /// The names that services may use.
+    pub fn names(&self) -> Names {
+        Names {
+            programs: self.programs.keys().cloned().collect(),
+            certificates: self.certificates.keys().cloned().collect(),
+        }
+    }
+
     /// Where the local socket of administrators is.
     pub fn admin_socket(&self) -> PathBuf {
         match (&self.admin.socket, directory("RUNTIME_DIRECTORY")) {

@@ -14,6 +14,7 @@ pub(in crate::config) fn check(settings: &Settings) -> Vec<Problem> {
     let mut problems = Vec::new();
     check_http(settings, &mut problems);
     check_auth(settings, &mut problems);
+    check_programs(settings, &mut problems);
     problems
 }
 
@@ -23,6 +24,15 @@ fn check_http(settings: &Settings, problems: &mut Vec<Problem>) {
     };
     let place = Place::root().key("admin").key("http");
     match &http.certificate {
+        Some(name)
+            if settings
+                .certificates
+                .get(name)
+                .is_some_and(|files| files.key_file.is_none()) =>
+        {
+            let message = format!("[certificates.{name}] has no `key_file`, so it cannot be shown");
+            problems.push(Problem::new(place.key("certificate"), message));
+        }
         Some(name) if !settings.certificates.contains_key(name) => {
             let message = format!("there is no [certificates.{name}]");
             problems.push(Problem::new(place.key("certificate"), message));
@@ -114,6 +124,16 @@ fn check_sections(auth: &Auth, place: &Place, problems: &mut Vec<Problem>) {
     if again && auth.ldap.is_none() {
         let place = place.key("radius").key("recheck_with");
         problems.push(Problem::new(place, "there is no [auth.ldap]"));
+    }
+}
+
+fn check_programs(settings: &Settings, problems: &mut Vec<Problem>) {
+    let root = Place::root().key("programs");
+    for (name, program) in &settings.programs {
+        if program.timeout.limit().is_none() {
+            let place = root.key(name.as_str()).key("timeout");
+            problems.push(Problem::new(place, "a program needs some time"));
+        }
     }
 }
 
