@@ -2,6 +2,7 @@
 //! It must not hold any behaviour of its own that a module below could have.
 
 mod begin;
+mod bus;
 pub mod directory;
 mod document;
 mod doors;
@@ -200,7 +201,7 @@ impl App {
             }
         });
         if let Some(node) = node {
-            node.stop();
+            node.stop(&control);
         }
         end
     }

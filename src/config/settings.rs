@@ -12,6 +12,7 @@ use crate::model::{
     topology::Count,
 };
 
+mod bus;
 pub(super) mod check;
 mod doors;
 mod ldap;
@@ -20,6 +21,7 @@ mod programs;
 mod radius;
 mod secret;
 
+pub use bus::{Bus, Prefix};
 pub use doors::{AdminDoor, Certificate, HttpDoor};
 pub use ldap::{DnTemplate, Ldap, LdapFilter, LdapUrl, Nested};
 pub use people::{
@@ -43,6 +45,9 @@ pub struct Settings {
     /// Who may do what; absent: root and the owner of the process, at the local socket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<Auth>,
+    /// The message bus; absent: there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bus: Option<Bus>,
     /// The ways in for administrators.
     pub admin: AdminDoor,
     /// Certificates by the names under which doors and services refer to them.

@@ -38,6 +38,10 @@ pub(super) enum Message {
         id: (String, String),
         reply: oneshot::Sender<Result<Seen, CommandError>>,
     },
+    /// The task carries out nothing that comes after this.
+    Leave {
+        reply: oneshot::Sender<()>,
+    },
     /// The task ends after what came before this.
     Stop,
     Kept {
@@ -199,6 +203,14 @@ impl Control {
         })
         .await
         .unwrap_or_else(|| Err(busy()))
+    }
+
+    /// Has the control task carry out no more commands, after those that were asked of it before,
+    /// and record that the node is stopping; returns when that is done. It goes on to record, and
+    /// to say what it has recorded.
+    pub async fn leave(&self) {
+        // Where it is gone, nobody has to leave.
+        let _ = self.ask(|reply| Message::Leave { reply }).await;
     }
 
     /// Has the control task end, after everything that was asked of it before.
