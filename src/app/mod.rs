@@ -22,7 +22,7 @@ use tokio::{
 
 pub use node::NodeError;
 use node::{Node, start_node};
-pub(crate) use people::check as check_people;
+pub(crate) use people::{check as check_people, trial};
 
 use crate::{
     config::{Config, Settings},

@@ -18,6 +18,7 @@ mod run;
 mod show;
 mod style;
 mod table;
+mod trial;
 mod watch;
 
 use std::{
