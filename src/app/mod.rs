@@ -130,7 +130,8 @@ impl App {
         };
         tracing::info!(node = %node.name, threads, "starting; {room} sessions fit");
         let data = DataThreads::start(threads, node.access_log)?;
-        let balancer = Balancer::start_on(data.lanes(), room, Topology::default())?;
+        let balancer =
+            Balancer::start_on(data.lanes(), room, control.handle(), Topology::default())?;
         Ok(Self {
             balancer: Arc::new(balancer),
             node: None,
