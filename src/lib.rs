@@ -19,6 +19,7 @@
     doc = "
 - [`config`]: the configuration file, read with every problem at once. Imports `model`.
 - [`stomp`]: a STOMP 1.2 client. Imports none.
+- [`events`]: events out, from the journal to the bus. Imports `model`, `control`, `stomp`.
 - [`cli`]: the command line: what can be typed, and what it exits with. Imports all; imported by
   the program only.
 - [`app`]: the program: threads, balancer and signals, from start to exit. Imports all; imported
@@ -70,6 +71,8 @@ pub mod config;
 pub mod control;
 #[cfg(feature = "server")]
 pub mod doors;
+#[cfg(feature = "server")]
+pub mod events;
 pub mod health;
 #[cfg(feature = "server")]
 pub mod journal;

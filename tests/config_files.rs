@@ -52,7 +52,7 @@ fn what_is_right_reads_and_renders_and_reads_the_same() {
 #[test]
 fn what_is_wrong_is_told_in_full() {
     let files = files("tests/data/invalid");
-    assert_eq!(files.len(), 40);
+    assert_eq!(files.len(), 42);
     let update = std::env::var_os("UPDATE_EXPECTED").is_some();
     let mut wrong = Vec::new();
     for path in files {
@@ -160,6 +160,18 @@ fn full_settings() -> config::Settings {
                 role: Role::Viewer,
                 services: scope(),
             }],
+        }),
+        bus: Some(config::Bus {
+            brokers: vec!["stomp+ssl://mq1:61614".to_owned().try_into().unwrap()],
+            login: Some("pointsman".to_owned()),
+            passcode: Some(config::Secret::Env("PASSCODE".to_owned())),
+            ca_file: Some(PathBuf::from("ca.pem")),
+            cert_file: Some(PathBuf::from("cert.pem")),
+            key_file: Some(PathBuf::from("key.pem")),
+            prefix: "lb".to_owned().try_into().unwrap(),
+            heart_beat: "1s".parse().unwrap(),
+            allow_plain_login: true,
+            allowed_senders: Some(vec!["operator".to_owned()]),
         }),
         admin: config::AdminDoor {
             socket: Some(PathBuf::from("admin.sock")),

@@ -1,6 +1,7 @@
 //! The program as a whole: threads, balancer and signals, wired together, from start to exit.
 //! It must not hold any behaviour of its own that a module below could have.
 
+mod bus;
 mod document;
 mod doors;
 mod last_good;
@@ -198,7 +199,7 @@ impl App {
             }
         });
         if let Some(node) = node {
-            node.stop();
+            node.stop(&control);
         }
         end
     }

@@ -9,10 +9,11 @@ use std::{
     thread::JoinHandle,
 };
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    bus::{Bus, BusError},
     document::{Digests, Document, as_read},
     doors::{DoorError, Doors},
     last_good,
@@ -63,6 +64,9 @@ pub enum NodeError {
     /// A door for administrators cannot be opened.
     #[error(transparent)]
     Door(#[from] DoorError),
+    /// What the message bus needs is not to be had.
+    #[error(transparent)]
+    Bus(#[from] BusError),
 }
 
 /// A node that runs.
@@ -71,6 +75,7 @@ pub(super) struct Node {
     pub(super) living: Living,
     thread: JoinHandle<()>,
     doors: CancellationToken,
+    bus: Bus,
 }
 
 /// What was read and opened before anything runs.
@@ -115,6 +120,7 @@ pub(super) fn start_node(
     people.tell(control.clone());
     let doors = CancellationToken::new();
     open_doors(&living, &control, &people, &doors, runtime)?;
+    let bus = join_bus(&living, &control, runtime)?;
     let recording = control.clone();
     runtime.spawn(async move {
         for (key, value) in keep {
@@ -129,13 +135,17 @@ pub(super) fn start_node(
         living,
         thread,
         doors,
+        bus,
     })
 }
 
 impl Node {
     /// Closes the doors, and has everything recorded that was asked before.
-    pub(super) fn stop(self) {
+    pub(super) fn stop(self, runtime: &Runtime) {
         self.doors.cancel();
+        // Its last event is to be sent too.
+        self.control.leave();
+        runtime.block_on(self.bus.end());
         self.control.stop();
         if self.thread.join().is_err() {
             tracing::error!("the control thread panicked");
@@ -267,6 +277,19 @@ fn open_doors(
         doors.prepare(next).map_err(refused)
     });
     Ok(())
+}
+
+/// Lets the bus live by the settings, and connects.
+fn join_bus(living: &Living, control: &Control, runtime: &Handle) -> Result<Bus, BusError> {
+    let bus = Bus::new(control.clone(), runtime.clone());
+    let connect: Commit = bus.prepare(&living.now())?;
+    connect();
+    let part = bus.clone();
+    living.join(move |next| {
+        let refused = |error: BusError| CommandError::new(Code::Failed, error.to_string());
+        part.prepare(next).map_err(refused)
+    });
+    Ok(bus)
 }
 
 /// Says whether the people of these settings can be let in.

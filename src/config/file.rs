@@ -12,7 +12,7 @@ use toml::de::DeTable;
 use super::{
     error::ConfigError,
     reading::Reading,
-    settings::{AdminDoor, Auth, Certificate, Node, Settings},
+    settings::{AdminDoor, Auth, Bus, Certificate, Node, Settings},
     text::text_of,
     tree::Tree,
     wording,
@@ -49,6 +49,8 @@ struct Document {
     #[serde(default)]
     auth: Option<Auth>,
     #[serde(default)]
+    bus: Option<Bus>,
+    #[serde(default)]
     admin: AdminDoor,
     #[serde(default)]
     certificates: BTreeMap<Name, Certificate>,
@@ -61,6 +63,7 @@ impl From<Document> for Config {
                 services_file: document.services_file,
                 node: document.node,
                 auth: document.auth,
+                bus: document.bus,
                 admin: document.admin,
                 certificates: document.certificates,
             },

@@ -23,8 +23,8 @@ pub use error::ConfigError;
 pub use file::{Config, MAX_PROBLEMS, parse, read, state_dir_of};
 pub use render::render;
 pub use settings::{
-    AdminDoor, Auth, Backend, Certificate, HttpDoor, Node, PasswordHash, Rule, Secret, SecretError,
-    Settings, Threads, User, UserName,
+    AdminDoor, Auth, Backend, Bus, Certificate, HttpDoor, Node, PasswordHash, Prefix, Rule, Secret,
+    SecretError, Settings, Threads, User, UserName,
 };
 pub use store::{Prepared, Store, StoreError};
 pub use text::MAX_BYTES;

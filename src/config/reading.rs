@@ -160,7 +160,9 @@ impl<'t, 'i> Reading<'t, 'i> {
                 self.lacks_parts(table, key) || self.lacks_parts(table, "certificate")
             }
             (_, "active") => self.lacks_parts(table, "group") || self.lacks_group_name(table),
-            (_, "backends" | "services") => self.lacks_parts(table, key),
+            (_, "backends" | "services" | "brokers" | "allowed_senders") => {
+                self.lacks_parts(table, key)
+            }
             (_, "certificate") => self.lacks_certificates(),
             _ => false,
         }

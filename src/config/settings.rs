@@ -11,11 +11,13 @@ use crate::model::{
     topology::Count,
 };
 
+mod bus;
 pub(super) mod check;
 mod doors;
 mod people;
 mod secret;
 
+pub use bus::{Bus, Prefix};
 pub use doors::{AdminDoor, Certificate, HttpDoor};
 pub use people::{Auth, Backend, PasswordHash, Rule, User, UserName};
 pub use secret::{Secret, SecretError};
@@ -32,6 +34,9 @@ pub struct Settings {
     /// Who may do what; absent: root and the owner of the process, at the local socket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<Auth>,
+    /// The message bus; absent: there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bus: Option<Bus>,
     /// The ways in for administrators.
     pub admin: AdminDoor,
     /// Certificates by the names under which doors refer to them.

@@ -31,7 +31,7 @@ impl StandIn {
         let value = match (part.as_str(), key) {
             // As long as a name may be, and nothing that anybody would write.
             ("service" | "auth", "name" | "user") => Value::Text(format!("{number:->64}")),
-            ("service", "listen" | "group") => Value::NoItems,
+            ("service", "listen" | "group") | ("bus", "brokers") => Value::NoItems,
             // From the range that leads nowhere (RFC 6666).
             ("service", "address") => Value::Text("[100::1]:1".to_owned()),
             ("auth", "role") => Value::Text("viewer".to_owned()),

@@ -134,6 +134,7 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
     let controller = Controller {
         pipeline,
         jobs: Jobs::default(),
+        leaving: false,
     };
     let thread = thread::Builder::new().name("control".to_owned());
     let thread = thread.spawn(move || controller.run(&inbox))?;
@@ -144,6 +145,8 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
 struct Controller {
     pipeline: Pipeline,
     jobs: Jobs,
+    /// Nothing is carried out any more.
+    leaving: bool,
 }
 
 impl Controller {
@@ -167,7 +170,14 @@ impl Controller {
             }
             self.jobs.look(&mut self.pipeline);
         }
-        self.note(Event::bare("node.stopping", self.pipeline.node.clone()));
+        self.leave();
+    }
+
+    /// Says that the node is stopping, once.
+    fn leave(&mut self) {
+        if !std::mem::replace(&mut self.leaving, true) {
+            self.note(Event::bare("node.stopping", self.pipeline.node.clone()));
+        }
     }
 
     fn note(&mut self, event: Event) {
@@ -193,7 +203,13 @@ impl Controller {
         let mut next = Some(first);
         while let Some(message) = next {
             match message {
+                // Whoever waits for it learns that the node is stopping.
+                Message::Execute(_) if self.leaving => {}
                 Message::Execute(asked) => self.sort(*asked, &mut changes),
+                Message::Leave => {
+                    self.flush(&mut changes);
+                    self.leave();
+                }
                 Message::Stop => {
                     self.flush(&mut changes);
                     return false;

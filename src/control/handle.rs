@@ -38,6 +38,8 @@ pub(super) enum Message {
         id: (String, String),
         reply: oneshot::Sender<Result<Seen, CommandError>>,
     },
+    /// The task carries out nothing that comes after this.
+    Leave,
     /// The task ends after what came before this.
     Stop,
     Kept {
@@ -199,6 +201,12 @@ impl Control {
         })
         .await
         .unwrap_or_else(|| Err(busy()))
+    }
+
+    /// Has the control task carry out no more commands, after those that were asked of it before,
+    /// and say that the node is stopping. It goes on to record, and to say what it has recorded.
+    pub fn leave(&self) {
+        let _ = self.messages.try_send(Message::Leave);
     }
 
     /// Has the control task end, after everything that was asked of it before.

@@ -3,11 +3,14 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::{Deserialize, Serialize};
+
 /// The registered port of STOMP, and the one that ActiveMQ takes for STOMP over TLS.
 const PORTS: [u16; 2] = [61613, 61614];
 
 /// Where a broker is, and whether it is spoken to over TLS.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Broker {
     /// Its name or address, an IPv6 address without brackets.
     pub host: String,
@@ -68,6 +71,20 @@ fn parse(text: &str) -> Option<Broker> {
         port,
         tls,
     })
+}
+
+impl TryFrom<String> for Broker {
+    type Error = BrokerError;
+
+    fn try_from(text: String) -> Result<Self, BrokerError> {
+        text.parse()
+    }
+}
+
+impl From<Broker> for String {
+    fn from(broker: Broker) -> Self {
+        broker.to_string()
+    }
 }
 
 impl fmt::Display for Broker {

@@ -1,7 +1,7 @@
 //! What must hold between the settings of one file.
 //! It must not judge single values, and must not look at the world (whether a file is there).
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use super::Settings;
 use crate::model::{
@@ -14,6 +14,7 @@ pub(in crate::config) fn check(settings: &Settings) -> Vec<Problem> {
     let mut problems = Vec::new();
     check_http(settings, &mut problems);
     check_auth(settings, &mut problems);
+    check_bus(settings, &mut problems);
     problems
 }
 
@@ -67,6 +68,43 @@ fn check_auth(settings: &Settings, problems: &mut Vec<Problem>) {
         check_scope(&rule.services, &place.key("rule").item(index), problems);
     }
 }
+
+fn check_bus(settings: &Settings, problems: &mut Vec<Problem>) {
+    let Some(bus) = &settings.bus else {
+        return;
+    };
+    let place = Place::root().key("bus");
+    let mut wrong = |key: &str, message: &str| {
+        problems.push(Problem::new(place.key(key), message));
+    };
+    if bus.brokers.is_empty() {
+        wrong("brokers", "there must be one at least");
+    }
+    match (&bus.cert_file, &bus.key_file) {
+        (Some(_), None) => wrong("cert_file", "a certificate needs its `key_file`"),
+        (None, Some(_)) => wrong("key_file", "a key is for a certificate, `cert_file`"),
+        (Some(_), Some(_)) | (None, None) => {}
+    }
+    if bus.passcode.is_some() && bus.login.is_none() {
+        wrong("passcode", "a password is for a user, `login`");
+    }
+    let beat = bus.heart_beat.duration();
+    if !beat.is_zero() && !(SHORTEST_BEAT..=LONGEST_BEAT).contains(&beat) {
+        wrong("heart_beat", "this is not between 100ms and 1h");
+    }
+    if bus.allow_plain_login && bus.brokers.iter().any(|broker| !broker.tls) {
+        let message = "log-ins that are not sealed need TLS to every broker: stomp+ssl://";
+        wrong("allow_plain_login", message);
+    }
+    if bus.allowed_senders.as_ref().is_some_and(Vec::is_empty) {
+        let message = "nobody at all; leave it out for everybody that the broker lets in";
+        wrong("allowed_senders", message);
+    }
+}
+
+/// The shortest heart-beat that does not keep both sides busy, and the longest that is one.
+const SHORTEST_BEAT: Duration = Duration::from_millis(100);
+const LONGEST_BEAT: Duration = Duration::from_secs(3600);
 
 fn check_scope(scope: &Scope, place: &Place, problems: &mut Vec<Problem>) {
     if scope.globs().is_empty() {

@@ -1,0 +1,170 @@
+//! The message bus of the node: connected as the settings have it, and replaced when they change.
+//! It must not wait for a broker, nor keep anything else from starting or stopping.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{runtime::Handle, sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use super::settings::Commit;
+use crate::{
+    config::{self, SecretError, Settings},
+    control::Control,
+    events::{Status, bus::BusSink, heartbeat, outbox},
+    stomp::{Client, Link, Options, Trust},
+};
+
+/// Under which key the journal keeps how far events were sent.
+const SENT: &str = "events/bus";
+/// How long events may take to be sent when the connection is replaced or the node stops.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Why the bus cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("[bus] passcode: {0}")]
+pub struct BusError(#[from] SecretError);
+
+/// The bus of a node. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Bus {
+    control: Control,
+    runtime: Handle,
+    running: Arc<Mutex<Option<Running>>>,
+}
+
+/// A connection, and what goes over it.
+struct Running {
+    settings: config::Bus,
+    stop: CancellationToken,
+    carrying: JoinHandle<()>,
+}
+
+impl Bus {
+    /// Nothing is connected yet.
+    pub(super) fn new(control: Control, runtime: Handle) -> Self {
+        Self {
+            control,
+            runtime,
+            running: Arc::default(),
+        }
+    }
+
+    /// Fetches what `settings` need. Run, what it gives connects as they want; a connection that
+    /// they do not want ends first.
+    ///
+    /// # Errors
+    /// When the password is not to be had.
+    pub(super) fn prepare(&self, settings: &Settings) -> Result<Commit, BusError> {
+        let now = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.as_ref().map(|running| &running.settings) == settings.bus.as_ref() {
+            return Ok(Box::new(|| {}));
+        }
+        drop(now);
+        let wanted = match &settings.bus {
+            Some(settings) => Some((settings.clone(), options(settings)?)),
+            None => None,
+        };
+        let bus = self.clone();
+        Ok(Box::new(move || bus.replace(wanted)))
+    }
+
+    fn replace(&self, wanted: Option<(config::Bus, Options)>) {
+        let before = self.take();
+        if let Some(before) = &before {
+            before.stop.cancel();
+        }
+        let Some((settings, options)) = wanted else {
+            return;
+        };
+        let stop = CancellationToken::new();
+        let (control, until) = (self.control.clone(), stop.clone());
+        let prefix = settings.prefix.to_string();
+        let carrying = self.runtime.spawn(async move {
+            if let Some(before) = before {
+                before.end().await;
+            }
+            carry(options, control, prefix, until).await;
+        });
+        let running = Running {
+            settings,
+            stop,
+            carrying,
+        };
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
+    }
+
+    fn take(&self) -> Option<Running> {
+        self.running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    /// Ends the connection, after what waits to be sent if that goes quickly.
+    pub(super) async fn end(&self) {
+        if let Some(running) = self.take() {
+            running.stop.cancel();
+            running.end().await;
+        }
+    }
+}
+
+impl Running {
+    async fn end(self) {
+        let mut carrying = self.carrying;
+        if tokio::time::timeout(FAREWELL, &mut carrying).await.is_err() {
+            carrying.abort();
+        }
+    }
+}
+
+/// Connects, and sends what there is until `stop`.
+async fn carry(options: Options, control: Control, prefix: String, stop: CancellationToken) {
+    let client = Client::open(options);
+    let (status, _) = watch::channel(Status::default());
+    let sink = BusSink::new(client.clone(), control.clone(), prefix.clone());
+    let beside = async {
+        tokio::join!(
+            report(client.link(), stop.clone()),
+            heartbeat::run(client.clone(), control.clone(), prefix, stop.clone()),
+        )
+    };
+    let sending = outbox::run(sink, control.clone(), SENT, status, stop.clone());
+    tokio::join!(sending, beside);
+    client.close().await;
+}
+
+/// Logs how the connection is.
+async fn report(mut link: watch::Receiver<Link>, stop: CancellationToken) {
+    loop {
+        match &*link.borrow_and_update() {
+            Link::Up { broker, .. } => tracing::info!(%broker, "connected to the bus"),
+            Link::Down(Some(why)) => tracing::warn!(why, "not connected to the bus"),
+            Link::Down(None) => {}
+        }
+        match stop.run_until_cancelled(link.changed()).await {
+            Some(Ok(())) => {}
+            Some(Err(_)) | None => return,
+        }
+    }
+}
+
+fn options(settings: &config::Bus) -> Result<Options, SecretError> {
+    let passcode = settings.passcode.as_ref();
+    if passcode.is_some_and(config::Secret::is_plain) {
+        tracing::warn!("[bus] passcode stands in the file; better in a file of its own");
+    }
+    Ok(Options {
+        login: settings.login.clone(),
+        passcode: passcode.map(config::Secret::fetch).transpose()?,
+        trust: Trust {
+            ca_file: settings.ca_file.clone(),
+            identity: settings.cert_file.clone().zip(settings.key_file.clone()),
+        },
+        heart_beat: settings.heart_beat.duration(),
+        ..Options::new(settings.brokers.clone())
+    })
+}
