@@ -2,6 +2,7 @@
 //! It must not hold any behaviour of its own that a module below could have.
 
 mod bus;
+mod bus_door;
 mod document;
 mod doors;
 mod last_good;
