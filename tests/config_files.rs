@@ -126,6 +126,21 @@ fn keys(value: &toml::Value, found: &mut BTreeSet<String>) {
     }
 }
 
+fn bus() -> config::Bus {
+    config::Bus {
+        brokers: vec!["stomp+ssl://mq1:61614".to_owned().try_into().unwrap()],
+        login: Some("pointsman".to_owned()),
+        passcode: Some(config::Secret::Credential("bus".to_owned())),
+        ca_file: Some(PathBuf::from("ca.pem")),
+        cert_file: Some(PathBuf::from("cert.pem")),
+        key_file: Some(PathBuf::from("key.pem")),
+        prefix: "lb".to_owned().try_into().unwrap(),
+        heart_beat: "1s".parse().unwrap(),
+        allow_plain_login: true,
+        allowed_senders: Some(vec!["operator".to_owned()]),
+    }
+}
+
 /// All but `services_file`, which cannot stand beside services.
 fn full_settings() -> config::Settings {
     use pointsman::model::{
@@ -161,18 +176,7 @@ fn full_settings() -> config::Settings {
                 services: scope(),
             }],
         }),
-        bus: Some(config::Bus {
-            brokers: vec!["stomp+ssl://mq1:61614".to_owned().try_into().unwrap()],
-            login: Some("pointsman".to_owned()),
-            passcode: Some(config::Secret::Env("PASSCODE".to_owned())),
-            ca_file: Some(PathBuf::from("ca.pem")),
-            cert_file: Some(PathBuf::from("cert.pem")),
-            key_file: Some(PathBuf::from("key.pem")),
-            prefix: "lb".to_owned().try_into().unwrap(),
-            heart_beat: "1s".parse().unwrap(),
-            allow_plain_login: true,
-            allowed_senders: Some(vec!["operator".to_owned()]),
-        }),
+        bus: Some(bus()),
         admin: config::AdminDoor {
             socket: Some(PathBuf::from("admin.sock")),
             socket_group: Some("pointsman".to_owned()),

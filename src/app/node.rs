@@ -149,9 +149,11 @@ impl Node {
     /// Closes the doors, and has everything recorded that was asked before.
     pub(super) fn stop(self, runtime: &Runtime) {
         self.doors.cancel();
-        // Its last event is to be sent too.
-        self.control.leave();
-        runtime.block_on(self.bus.end());
+        runtime.block_on(async {
+            // Its last event is to be sent too.
+            self.control.leave().await;
+            self.bus.end().await;
+        });
         self.control.stop();
         if self.thread.join().is_err() {
             tracing::error!("the control thread panicked");

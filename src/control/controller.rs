@@ -206,9 +206,10 @@ impl Controller {
                 // Whoever waits for it learns that the node is stopping.
                 Message::Execute(_) if self.leaving => {}
                 Message::Execute(asked) => self.sort(*asked, &mut changes),
-                Message::Leave => {
+                Message::Leave { reply } => {
                     self.flush(&mut changes);
                     self.leave();
+                    let _ = reply.send(());
                 }
                 Message::Stop => {
                     self.flush(&mut changes);

@@ -39,7 +39,9 @@ pub(super) enum Message {
         reply: oneshot::Sender<Result<Seen, CommandError>>,
     },
     /// The task carries out nothing that comes after this.
-    Leave,
+    Leave {
+        reply: oneshot::Sender<()>,
+    },
     /// The task ends after what came before this.
     Stop,
     Kept {
@@ -204,9 +206,11 @@ impl Control {
     }
 
     /// Has the control task carry out no more commands, after those that were asked of it before,
-    /// and say that the node is stopping. It goes on to record, and to say what it has recorded.
-    pub fn leave(&self) {
-        let _ = self.messages.try_send(Message::Leave);
+    /// and record that the node is stopping; returns when that is done. It goes on to record, and
+    /// to say what it has recorded.
+    pub async fn leave(&self) {
+        // Where it is gone, nobody has to leave.
+        let _ = self.ask(|reply| Message::Leave { reply }).await;
     }
 
     /// Has the control task end, after everything that was asked of it before.

@@ -86,7 +86,7 @@ fn take(
             let seen = super::record::seen(record, &id);
             let _ = reply.send(seen.map_err(unavailable));
         }
-        Message::Leave => {}
+        Message::Leave { reply } => drop(reply.send(())),
         Message::Stop => {}
         Message::Kept { prefix, reply } => {
             let _ = reply.send(record.kept(&prefix).map_err(unavailable));

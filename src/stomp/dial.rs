@@ -80,6 +80,9 @@ pub(super) async fn log_in(
     if let Some(login) = &options.login {
         connect = connect.header("login", login.clone());
     }
+    if let Some(client_id) = &options.client_id {
+        connect = connect.header("client-id", client_id.clone());
+    }
     if let Some(passcode) = &options.passcode {
         connect = connect.header("passcode", passcode.expose_secret());
     }

@@ -16,6 +16,9 @@ pub struct Options {
     pub login: Option<String>,
     /// Its password.
     pub passcode: Option<SecretString>,
+    /// Under which name the broker is to know this connection: for subscriptions to topics that it
+    /// keeps while we are away (`activemq.subscriptionName`). One connection at a time has it.
+    pub client_id: Option<String>,
     /// Whom to trust over TLS, and what to show.
     pub trust: Trust,
     /// How often each side is to hear from the other. We send twice as often, and take the broker
@@ -46,6 +49,7 @@ impl Options {
             brokers,
             login: None,
             passcode: None,
+            client_id: None,
             trust: Trust::default(),
             heart_beat: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),

@@ -8,4 +8,9 @@ mod activemq;
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../support/node.rs"]
+mod node;
+
 mod connection;
+mod events;
+mod listener;
