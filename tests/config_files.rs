@@ -52,7 +52,7 @@ fn what_is_right_reads_and_renders_and_reads_the_same() {
 #[test]
 fn what_is_wrong_is_told_in_full() {
     let files = files("tests/data/invalid");
-    assert_eq!(files.len(), 42);
+    assert_eq!(files.len(), 43);
     let update = std::env::var_os("UPDATE_EXPECTED").is_some();
     let mut wrong = Vec::new();
     for path in files {
@@ -163,7 +163,10 @@ fn full_settings() -> config::Settings {
         },
         auth: Some(config::Auth {
             backends: vec![config::Backend::Local],
+            fallback: config::Fallback::Next,
+            break_glass_doors: vec![config::LoginDoor::Http],
             login_ttl: "1s".parse().unwrap(),
+            recheck: "1s".parse().unwrap(),
             users: vec![config::User {
                 name: name(),
                 password_hash: config::PasswordHash::try_from(hash.to_owned()).unwrap(),
@@ -171,7 +174,9 @@ fn full_settings() -> config::Settings {
                 services: scope(),
             }],
             rules: vec![config::Rule {
-                user: name(),
+                user: Some(name()),
+                group: pointsman::model::dn::Dn::parse("cn=team").ok(),
+                radius: config::RadiusValue::try_from("team".to_owned()).ok(),
                 role: Role::Viewer,
                 services: scope(),
             }],
@@ -190,7 +195,15 @@ fn full_settings() -> config::Settings {
             "admin".parse().unwrap(),
             config::Certificate {
                 cert_file: PathBuf::from("admin.pem"),
-                key_file: PathBuf::from("admin.key"),
+                key_file: Some(PathBuf::from("admin.key")),
+            },
+        )]
+        .into(),
+        programs: [(
+            "check_db".parse().unwrap(),
+            config::Program {
+                command: vec!["/bin/true".to_owned()].try_into().unwrap(),
+                timeout: "1s".parse().unwrap(),
             },
         )]
         .into(),

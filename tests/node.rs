@@ -5,6 +5,8 @@
 
 mod support;
 
+#[path = "node/both.rs"]
+mod both;
 #[path = "node/changes.rs"]
 mod changes;
 #[path = "node/file.rs"]

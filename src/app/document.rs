@@ -15,28 +15,30 @@ use crate::{
 
 /// What the journal keeps of the file: the digest of the text that goes with a revision, and of
 /// the one that it replaced. By the second a file is known that was not replaced any more before
-/// a crash.
+/// a crash. A revision that left the file alone, because somebody had edited it, has no text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Digests {
-    pub(super) text: Digest,
+    pub(super) text: Option<Digest>,
     pub(super) replaced: Option<Digest>,
 }
 
 impl Digests {
     fn to_bytes(self) -> Vec<u8> {
-        let replaced = self
-            .replaced
-            .map(|digest| digest.to_string())
-            .unwrap_or_default();
-        format!("{} {replaced}", self.text).into_bytes()
+        let [text, replaced] = [self.text, self.replaced]
+            .map(|digest| digest.map_or_else(String::new, |digest| digest.to_string()));
+        format!("{text} {replaced}").into_bytes()
     }
 
     /// Reads what [`Self::to_bytes`] wrote.
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (text, replaced) = std::str::from_utf8(bytes).ok()?.split_once(' ')?;
+        let digest = |text: &str| match text {
+            "" => Some(None),
+            text => text.parse().ok().map(Some),
+        };
         Some(Self {
-            text: text.parse().ok()?,
-            replaced: replaced.parse().ok(),
+            text: digest(text)?,
+            replaced: digest(replaced)?,
         })
     }
 }
@@ -44,8 +46,17 @@ impl Digests {
 /// The digest of a text that was read, as the journal keeps it.
 pub(super) fn as_read(digest: Digest) -> Vec<u8> {
     Digests {
-        text: digest,
+        text: Some(digest),
         replaced: None,
+    }
+    .to_bytes()
+}
+
+/// What the journal keeps of a file that was edited and left alone; it was `known` before.
+pub(super) fn left_alone(known: Option<Digest>) -> Vec<u8> {
+    Digests {
+        text: None,
+        replaced: known,
     }
     .to_bytes()
 }
@@ -114,7 +125,7 @@ impl File for Document {
     }
 
     fn adopt(&mut self, digest: Vec<u8>, revision: u64) {
-        self.expected = Digests::from_bytes(&digest).map(|digests| digests.text);
+        self.expected = Digests::from_bytes(&digest).and_then(|digests| digests.text);
         self.revision = revision;
     }
 
@@ -139,12 +150,17 @@ impl File for Document {
         }
     }
 
+    fn left_alone(&self) -> Vec<u8> {
+        left_alone(self.expected)
+    }
+
     fn commit(&mut self, prepared: Box<dyn PreparedFile>) -> Result<(), NotCommitted> {
         let Ok(mut text) = prepared.into_any().downcast::<Text>() else {
             let message = "the text was not prepared here".to_owned();
             return Err(NotCommitted {
                 message,
-                again: None,
+                text: None,
+                again: false,
             });
         };
         match self.store.commit(&mut text.prepared) {
@@ -153,14 +169,15 @@ impl File for Document {
             Err(error @ StoreError::Edited { .. }) => {
                 return Err(NotCommitted {
                     message: error.to_string(),
-                    again: None,
+                    text: Some(text),
+                    again: false,
                 });
             }
             Err(error) => {
-                let message = error.to_string();
                 return Err(NotCommitted {
-                    message,
-                    again: Some(text),
+                    message: error.to_string(),
+                    text: Some(text),
+                    again: true,
                 });
             }
         }
@@ -181,7 +198,7 @@ struct Text {
 impl PreparedFile for Text {
     fn digest(&self) -> Vec<u8> {
         Digests {
-            text: self.prepared.digest(),
+            text: Some(self.prepared.digest()),
             replaced: self.replaced,
         }
         .to_bytes()

@@ -117,7 +117,8 @@ impl Doors {
                 listen: http.listen.socket(),
                 certificate: files.map(|files| CertificateFiles {
                     cert_file: files.cert_file.clone(),
-                    key_file: files.key_file.clone(),
+                    // The check of the settings has seen that there is one.
+                    key_file: files.key_file.clone().unwrap_or_default(),
                 }),
                 hosts: http.hosts.clone(),
             }

@@ -1,6 +1,7 @@
 //! The program as a whole: threads, balancer and signals, wired together, from start to exit.
 //! It must not hold any behaviour of its own that a module below could have.
 
+mod begin;
 mod bus;
 mod bus_door;
 mod document;
@@ -20,8 +21,8 @@ use tokio::{
 };
 
 pub use node::NodeError;
-pub(crate) use node::check_people;
 use node::{Node, start_node};
+pub(crate) use people::check as check_people;
 
 use crate::{
     config::{Config, Settings},

@@ -2,8 +2,7 @@
 //! It must not change anything but through the pipeline once that runs.
 
 use std::{
-    fs, io,
-    os::unix::fs::DirBuilderExt,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     thread::JoinHandle,
@@ -13,23 +12,24 @@ use tokio::runtime::{Handle, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    begin,
     bus::{Bus, BusError},
     bus_door::{BusDoor, BusDoorError},
-    document::{Digests, Document, as_read},
+    document::Document,
     doors::{DoorError, Doors},
     last_good,
     people::{KEPT, People},
     settings::{Commit, Living},
 };
 use crate::{
-    config::{Config, ConfigError, Digest, Settings, Store, StoreError},
+    config::{ConfigError, Settings, StoreError},
     control::{
         Balancer, Control,
         controller::{Begin, Start, StartError as ControlError, start},
         outside::Told,
-        record::{Last, Record, RecordError},
+        record::{Record, RecordError},
     },
-    journal::{Journal, Keep, Keeping, OpenError},
+    journal::{Keep, Keeping, OpenError},
     model::error::{Code, CommandError},
 };
 
@@ -82,18 +82,6 @@ pub(super) struct Node {
     bus: Bus,
 }
 
-/// What was read and opened before anything runs.
-struct Opened {
-    settings: Settings,
-    store: Store,
-    journal: Journal,
-    begin: Begin,
-    /// What the file must say for us to overwrite it.
-    expected: Option<Digest>,
-    /// The file is behind the journal: a crash came between the two.
-    behind: bool,
-}
-
 /// Starts the node that `file` describes, on `balancer`; its doors are served on `runtime`.
 pub(super) fn start_node(
     file: &Path,
@@ -101,7 +89,7 @@ pub(super) fn start_node(
     balancer: &Arc<Balancer>,
     runtime: &Handle,
 ) -> Result<Node, NodeError> {
-    let opened = open(file, settings)?;
+    let opened = begin::open(file, settings)?;
     let people = Arc::new(People::new(&opened.settings).map_err(NodeError::People)?);
     last_good::keep(file, &opened.settings);
     let living = Living::new(opened.settings);
@@ -161,82 +149,8 @@ impl Node {
     }
 }
 
-fn open(file: &Path, settings: Settings) -> Result<Opened, NodeError> {
-    let state_dir = &settings.node.state_dir;
-    let made = fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(state_dir);
-    made.map_err(|source| NodeError::StateDir {
-        path: state_dir.clone(),
-        source,
-    })?;
-    let journal = Journal::open(state_dir, kept(&settings))?;
-    let store = Store::open(file, state_dir)?;
-    let last = journal.last()?;
-    let read = store.read();
-    let (settings, begin, expected, behind) = match (read, last) {
-        (Ok((config, digest)), last) => decide(config, digest, last),
-        // What runs is worth more than what cannot be read.
-        (Err(error), Some(last)) => {
-            tracing::error!("{error}");
-            tracing::error!(
-                revision = last.state.revision,
-                "the file does not pass; the last good revision runs"
-            );
-            let expected = digests(&last).map(|digests| digests.text);
-            (settings, Begin::Recorded(last), expected, false)
-        }
-        (Err(error), None) => return Err(error.into()),
-    };
-    Ok(Opened {
-        settings,
-        store,
-        journal,
-        begin,
-        expected,
-        behind,
-    })
-}
-
-fn digests(last: &Last) -> Option<Digests> {
-    Digests::from_bytes(last.file_digest.as_deref()?)
-}
-
-/// With which configuration to begin: the journal's, or the file's where somebody edited it.
-fn decide(
-    config: Config,
-    digest: Digest,
-    last: Option<Last>,
-) -> (Settings, Begin, Option<Digest>, bool) {
-    let Config { settings, topology } = config;
-    let new = |last| Begin::New {
-        topology: topology.clone(),
-        digest: Some(as_read(digest)),
-        last,
-    };
-    let Some(last) = last else {
-        return (settings, new(None), Some(digest), false);
-    };
-    if last.state.topology == topology {
-        return (settings, Begin::Recorded(last), Some(digest), false);
-    }
-    // By its text, and not by what it says: changes that share a file write leave it several
-    // revisions behind.
-    let replaced = digests(&last).and_then(|digests| digests.replaced);
-    if replaced == Some(digest) {
-        tracing::warn!(
-            revision = last.state.revision,
-            "the file is behind the journal; it is written again"
-        );
-        return (settings, Begin::Recorded(last), Some(digest), true);
-    }
-    tracing::info!("the file was edited; it is taken in as a new revision");
-    (settings, new(Some(last)), Some(digest), false)
-}
-
 /// How much the journal keeps.
-fn kept(settings: &Settings) -> Keep {
+pub(super) fn kept(settings: &Settings) -> Keep {
     Keep {
         events: settings.node.events_kept.get().into(),
         revisions: settings.node.revisions_kept.get().into(),
@@ -268,12 +182,12 @@ fn open_doors(
     let known = Arc::clone(people);
     let inside = runtime.clone();
     living.join(move |next| {
-        let (known, next) = (Arc::clone(&known), next.clone());
+        let known = Arc::clone(&known);
         let inside = inside.clone();
-        check_people(&next)?;
+        let ready = People::prepare(next)?;
         Ok(Box::new(move || {
             let _inside = inside.enter();
-            known.heed(&next);
+            known.take_in(ready);
         }))
     });
     let (control, people) = (control.clone(), Arc::clone(people));
@@ -298,14 +212,6 @@ fn join_bus(living: &Living, control: &Control, runtime: &Handle) -> Result<Bus,
         part.prepare(next).map_err(refused)
     });
     Ok(bus)
-}
-
-/// Says whether the people of these settings can be let in.
-///
-/// # Errors
-/// What is wrong with them.
-pub(crate) fn check_people(settings: &Settings) -> Result<(), CommandError> {
-    People::new(settings).map(drop)
 }
 
 /// Directories that were away are looked for from time to time.

@@ -17,9 +17,9 @@ use crate::{
     auth::{
         self, Credentials,
         clock::Clock,
-        login::{self, Effects, Entered, Logins, Record, Refused, Source},
+        login::{self, Effects, Entered, Logins, NewSettings, Record, Refused, Source},
     },
-    config::{self, Settings},
+    config::Settings,
     control::{Control, outside::Told, record::Entry},
     doors::authority::{Accepted, Attempt, Authority, Beside, Later, Login, LoginReply, Proof},
     model::{
@@ -31,7 +31,7 @@ use crate::{
 mod access;
 mod options;
 
-use options::options;
+pub(crate) use options::check;
 
 /// Under which keys the journal keeps logins.
 pub(super) const KEPT: &str = "login/";
@@ -45,15 +45,20 @@ pub(super) struct People {
     control: OnceLock<Control>,
 }
 
+/// Settings that can be taken in.
+#[derive(Debug)]
+pub(super) struct Ready {
+    settings: NewSettings,
+    asked: bool,
+}
+
 impl People {
     /// As the settings have it; without `[auth]` nobody logs in.
     pub(super) fn new(settings: &Settings) -> Result<Self, CommandError> {
-        let nobody = config::Auth::default();
-        let auth = settings.auth.as_ref();
-        let logins = Logins::new(options(auth.unwrap_or(&nobody)), Clock::system())?;
+        let logins = Logins::new(options::complete(settings)?, Clock::system())?;
         Ok(Self {
             logins,
-            asked: AtomicBool::new(auth.is_some()),
+            asked: AtomicBool::new(settings.auth.is_some()),
             control: OnceLock::new(),
         })
     }
@@ -77,17 +82,20 @@ impl People {
         let _ = self.control.set(control);
     }
 
-    /// Takes in settings that were changed.
-    pub(super) fn heed(&self, settings: &Settings) {
-        let nobody = config::Auth::default();
-        let auth = settings.auth.as_ref();
-        match self.logins.reconfigure(options(auth.unwrap_or(&nobody))) {
-            Ok(effects) => {
-                self.asked.store(auth.is_some(), Release);
-                self.record_later(effects);
-            }
-            Err(error) => tracing::error!(%error, "the new users cannot be taken in"),
-        }
+    /// Gets ready for settings that were changed: fetches secrets and reads certificates.
+    pub(super) fn prepare(settings: &Settings) -> Result<Ready, CommandError> {
+        let options = options::complete(settings)?;
+        Ok(Ready {
+            settings: Logins::prepare(options)?,
+            asked: settings.auth.is_some(),
+        })
+    }
+
+    /// Takes in what was got ready.
+    pub(super) fn take_in(&self, ready: Ready) {
+        let effects = self.logins.take_in(ready.settings);
+        self.asked.store(ready.asked, Release);
+        self.record_later(effects);
     }
 
     /// Failed log-ins that were counted up, now that it is time to tell.

@@ -21,6 +21,10 @@ const RESERVE: Duration = Duration::from_secs(4);
 /// A kind of backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
+    /// A directory that speaks LDAP.
+    Ldap,
+    /// Servers that speak RADIUS.
+    Radius,
     /// The users of the settings.
     Local,
 }
@@ -79,10 +83,31 @@ pub(super) struct Backends {
     manner: Manner,
 }
 
-/// Builds the backend of this kind.
-fn build(kind: Backend, users: &[User]) -> Result<Arc<dyn Authenticator>, Vec<String>> {
+impl Backend {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ldap => "ldap",
+            Self::Radius => "radius",
+            Self::Local => "local",
+        }
+    }
+}
+
+/// The backend of this kind: the local users, or the one of `directories` that is of it.
+fn build(
+    kind: Backend,
+    users: &[User],
+    directories: &[Arc<dyn Authenticator>],
+) -> Result<Arc<dyn Authenticator>, Vec<String>> {
     match kind {
         Backend::Local => Ok(Arc::new(Local::new(users)?)),
+        Backend::Ldap | Backend::Radius => {
+            let name = kind.name();
+            let mut directories = directories.iter();
+            let found = directories.find(|directory| directory.kind() == name);
+            let none = || vec![format!("there is no [auth.{name}]")];
+            found.cloned().ok_or_else(none)
+        }
     }
 }
 
@@ -90,17 +115,18 @@ impl Backends {
     pub(super) fn new(
         kinds: &[Backend],
         users: &[User],
+        directories: &[Arc<dyn Authenticator>],
         manner: Manner,
     ) -> Result<Self, Vec<String>> {
         let (mut ordered, mut problems) = (Vec::new(), Vec::new());
         for kind in kinds {
-            match build(*kind, users) {
+            match build(*kind, users, directories) {
                 Ok(backend) => ordered.push(backend),
                 Err(found) => problems.extend(found),
             }
         }
         if manner.fallback == Fallback::LocalBreakGlass && !kinds.contains(&Backend::Local) {
-            match build(Backend::Local, users) {
+            match build(Backend::Local, users, directories) {
                 Ok(backend) => ordered.push(backend),
                 Err(found) => problems.extend(found),
             }
@@ -125,10 +151,9 @@ impl Backends {
     }
 
     /// From now on `directory` is asked again about somebody for whom RADIUS vouched.
-    #[cfg(test)]
     #[must_use]
-    pub(super) fn asking_again(mut self, directory: Arc<dyn Authenticator>) -> Self {
-        self.again = Some(directory);
+    pub(super) fn asking_again(mut self, directory: Option<Arc<dyn Authenticator>>) -> Self {
+        self.again = directory;
         self
     }
 

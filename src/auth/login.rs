@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::{
-    Challenge, Credentials, Outcome, Proof,
+    Authenticator, Challenge, Credentials, Outcome, Proof,
     backends::{Backend, Backends, Fallback, Manner},
     clock::{Clock, Moment},
     local::User,
@@ -33,7 +33,7 @@ mod explaining;
 mod keeping;
 mod rechecking;
 
-pub use keeping::Record;
+pub use keeping::{NewSettings, Record};
 
 /// The length of a token: 256 bits in base64url.
 const TOKEN_LENGTH: usize = 43;
@@ -43,6 +43,10 @@ const TOKEN_LENGTH: usize = 43;
 pub struct Options {
     /// Who is asked, in this order.
     pub backends: Vec<Backend>,
+    /// The directories among them.
+    pub directories: Vec<Arc<dyn Authenticator>>,
+    /// The directory that is asked again about those for whom RADIUS vouched; `None`: nobody.
+    pub ask_again: Option<Arc<dyn Authenticator>>,
     /// What happens when one cannot tell.
     pub fallback: Fallback,
     /// The doors on which local users are let in while every directory is away.
@@ -65,6 +69,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             backends: vec![Backend::Local],
+            directories: Vec::new(),
+            ask_again: None,
             fallback: Fallback::None,
             break_glass_doors: vec![Door::Socket],
             recheck: Duration::from_secs(30),
@@ -255,8 +261,14 @@ fn backends(options: &Options) -> Result<Arc<Backends>, CommandError> {
         break_glass_doors: options.break_glass_doors.clone(),
         deadline: options.deadline,
     };
-    match Backends::new(&options.backends, &options.users, manner) {
-        Ok(backends) => Ok(Arc::new(backends)),
+    let Options {
+        backends,
+        users,
+        directories,
+        ..
+    } = options;
+    match Backends::new(backends, users, directories, manner) {
+        Ok(backends) => Ok(Arc::new(backends.asking_again(options.ask_again.clone()))),
         Err(problems) => Err(CommandError::invalid(problems.join("; "))),
     }
 }

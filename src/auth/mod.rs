@@ -8,7 +8,6 @@ use sha2::{Digest, Sha256};
 
 pub mod backends;
 pub mod clock;
-mod dn;
 pub mod local;
 pub mod login;
 pub mod noise;
@@ -20,7 +19,6 @@ mod steps;
 mod table;
 mod throttle;
 
-pub use dn::Dn;
 pub use login::{Attempt, Effects, Entered, Login, Logins, Options, Record, Refused, Source};
 pub use rules::{Matcher, Rights, Rule};
 pub use steps::Steps;

@@ -3,8 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Accepted, Dn};
-use crate::model::principal::{Role, Scope};
+use super::Accepted;
+use crate::model::{
+    dn::Dn,
+    principal::{Role, Scope},
+};
 
 /// What somebody may do, and on which services.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]

@@ -6,6 +6,7 @@
 
 use toml_edit::{DocumentMut, Item};
 
+pub(super) use self::pieces::{Pieces, edit_hosts};
 use self::{spot::Style, tables::Editor};
 use super::{file, render::render};
 use crate::model::topology::Topology;
@@ -15,6 +16,7 @@ mod fresh;
 mod keys;
 mod list;
 mod order;
+mod pieces;
 mod spot;
 mod tables;
 mod tree;

@@ -12,12 +12,13 @@ use toml::de::DeTable;
 use super::{
     error::ConfigError,
     reading::Reading,
-    settings::{AdminDoor, Auth, Bus, Certificate, Node, Settings},
+    settings::{AdminDoor, Auth, Bus, Certificate, Node, Program, Settings},
     text::text_of,
     tree::Tree,
     wording,
 };
 use crate::model::{
+    check::Names,
     name::Name,
     problem::{Place, Problem},
     topology::{Service, Topology},
@@ -54,6 +55,8 @@ struct Document {
     admin: AdminDoor,
     #[serde(default)]
     certificates: BTreeMap<Name, Certificate>,
+    #[serde(default)]
+    programs: BTreeMap<Name, Program>,
 }
 
 impl From<Document> for Config {
@@ -66,6 +69,7 @@ impl From<Document> for Config {
                 bus: document.bus,
                 admin: document.admin,
                 certificates: document.certificates,
+                programs: document.programs,
             },
             topology: Topology {
                 services: document.services,
@@ -109,7 +113,9 @@ pub(super) fn read_with(
         return config;
     };
     let topology = text_of(&services).and_then(|text| {
-        parse_services(&text).map_err(|problems| problems_in(&services, problems))
+        // Where the settings cannot be read, nobody knows which names they give.
+        let names = config.as_ref().ok().map(|config| config.settings.names());
+        parse_services(&text, names).map_err(|problems| problems_in(&services, problems))
     });
     match (config, topology) {
         (Ok(config), Ok(topology)) => Ok(Config { topology, ..config }),
@@ -145,15 +151,20 @@ pub fn state_dir_of(path: &Path) -> Option<PathBuf> {
 /// Everything that is wrong, by line, up to [`MAX_PROBLEMS`]; of what is not even TOML only the
 /// first.
 pub fn parse(text: &str) -> Result<Config, Vec<Problem>> {
-    parse_as::<Document>(text)
+    parse_as::<Document>(text, |settings| Some(settings.names()))
 }
 
-/// Reads the text of a file that has services and nothing else.
-pub(super) fn parse_services(text: &str) -> Result<Topology, Vec<Problem>> {
-    parse_as::<Topology>(text).map(|config| config.topology)
+/// Reads the text of a file that has services and nothing else; `names` are those that they may
+/// use, where that is known.
+pub(super) fn parse_services(text: &str, names: Option<Names>) -> Result<Topology, Vec<Problem>> {
+    parse_as::<Topology>(text, |_| names).map(|config| config.topology)
 }
 
-fn parse_as<D: DeserializeOwned + Into<Config>>(text: &str) -> Result<Config, Vec<Problem>> {
+/// Reads `text`, whose services may use the `names` that go with its settings.
+fn parse_as<D: DeserializeOwned + Into<Config>>(
+    text: &str,
+    names: impl FnOnce(&Settings) -> Option<Names>,
+) -> Result<Config, Vec<Problem>> {
     let tree = Tree::parse(text).map_err(|(message, line)| {
         let line = Some(line);
         let problem = Problem::new(Place::root(), wording::bounded(&message));
@@ -164,6 +175,9 @@ fn parse_as<D: DeserializeOwned + Into<Config>>(text: &str) -> Result<Config, Ve
     if let Some(config) = &config {
         reading.check(&config.topology);
         reading.check_settings(&config.settings);
+        if let Some(names) = names(&config.settings) {
+            reading.check_names(&config.topology, &names);
+        }
     }
     reading.check_services_are_once();
     match (config, reading.into_problems()) {

@@ -12,7 +12,7 @@ use super::{
     wording,
 };
 use crate::model::{
-    check::check,
+    check::{Names, check, check_names},
     problem::{Place, Problem, Step},
     topology::Topology,
 };
@@ -115,6 +115,13 @@ impl<'t, 'i> Reading<'t, 'i> {
         }
     }
 
+    /// Adds the names in services that were read and are not among `names`.
+    pub(super) fn check_names(&mut self, topology: &Topology, names: &Names) {
+        for problem in check_names(topology, names) {
+            self.add(problem);
+        }
+    }
+
     /// Adds what is wrong between the settings that were read.
     pub(super) fn check_settings(&mut self, settings: &Settings) {
         for problem in settings::check::check(settings) {
@@ -144,7 +151,7 @@ impl<'t, 'i> Reading<'t, 'i> {
     /// Whether what was found at `steps` can come from what was struck out.
     ///
     /// What is there twice, or wrong in itself, is so whatever was struck out. Only a lack can
-    /// come from that: of items in a list, of the group or the certificate that a name means.
+    /// come from that: of items in a list, of the group, the certificate or the program that a name means.
     fn is_consequence(&self, steps: &[Step]) -> bool {
         let Some((last, table)) = steps.split_last() else {
             return false;
@@ -163,7 +170,8 @@ impl<'t, 'i> Reading<'t, 'i> {
             (_, "backends" | "services" | "brokers" | "allowed_senders") => {
                 self.lacks_parts(table, key)
             }
-            (_, "certificate") => self.lacks_certificates(),
+            (_, "certificate" | "ca") => self.lacks_entries("certificates"),
+            (_, "program") => self.lacks_entries("programs"),
             _ => false,
         }
     }
@@ -190,12 +198,13 @@ impl<'t, 'i> Reading<'t, 'i> {
         groups.any(|group| self.struck.stand_in(group, "name").is_some())
     }
 
-    fn lacks_certificates(&self) -> bool {
+    /// Whether the table `key` of the file, or an entry of it, was struck out.
+    fn lacks_entries(&self, key: &str) -> bool {
         let root = &self.tree.root;
-        let all = root.get_ref().get("certificates");
+        let all = root.get_ref().get(key);
         let entries = all.and_then(|all| all.get_ref().as_table());
         let mut entries = entries.into_iter().flat_map(|table| table.values());
-        self.has_struck(root, "certificates") || entries.any(|entry| self.struck.has(entry))
+        self.has_struck(root, key) || entries.any(|entry| self.struck.has(entry))
     }
 
     /// Adds that there is no service in the file, or that there are two places for them.

@@ -96,10 +96,9 @@ fn group(name: Name) -> impl Strategy<Value = Group> {
 fn probe() -> impl Strategy<Value = Probe> {
     let own_keys = proptest::sample::select(vec![
         json!({"kind": "tcp"}),
-        json!({"kind": "tls", "server_name": "a.example", "ca": "inside", "warn_days": 30}),
+        json!({"kind": "tls", "server_name": "a.example", "warn_days": 30}),
         json!({"kind": "http", "path": "/#1", "status": ["200", "300-399"], "body": "\"ok\""}),
         json!({"kind": "http", "tls": true, "method": "HEAD", "host": "a.example"}),
-        json!({"kind": "exec", "program": "check_db"}),
         json!({"kind": "agent", "port": 9707, "send": "web"}),
     ]);
     let times = (100..3_600_000_u64, option::of(1..=100_u8), 1..=100_u8);

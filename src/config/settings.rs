@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, env, ffi::OsStr, num::NonZero, path::PathBuf, t
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
+    check::Names,
     name::{MAX_NAME, Name},
     period::Period,
     topology::Count,
@@ -15,11 +16,15 @@ mod bus;
 pub(super) mod check;
 mod doors;
 mod people;
+mod programs;
 mod secret;
 
 pub use bus::{Bus, Prefix};
 pub use doors::{AdminDoor, Certificate, HttpDoor};
-pub use people::{Auth, Backend, PasswordHash, Rule, User, UserName};
+pub use people::{
+    Auth, Backend, Fallback, LoginDoor, PasswordHash, RadiusValue, Rule, User, UserName,
+};
+pub use programs::{CommandLine, Program};
 pub use secret::{Secret, SecretError};
 
 /// Everything in the file but the services.
@@ -39,11 +44,21 @@ pub struct Settings {
     pub bus: Option<Bus>,
     /// The ways in for administrators.
     pub admin: AdminDoor,
-    /// Certificates by the names under which doors refer to them.
+    /// Certificates by the names under which doors and services refer to them.
     pub certificates: BTreeMap<Name, Certificate>,
+    /// The programs that may be run, by the names under which services refer to them.
+    pub programs: BTreeMap<Name, Program>,
 }
 
 impl Settings {
+    /// The names that services may use.
+    pub fn names(&self) -> Names {
+        Names {
+            programs: self.programs.keys().cloned().collect(),
+            certificates: self.certificates.keys().cloned().collect(),
+        }
+    }
+
     /// Where the local socket of administrators is.
     pub fn admin_socket(&self) -> PathBuf {
         match (&self.admin.socket, directory("RUNTIME_DIRECTORY")) {

@@ -11,7 +11,7 @@ use std::{
 pub use self::prepared::Prepared;
 use super::{
     digest::Digest,
-    edit::{EditError, edit},
+    edit::{EditError, Pieces, edit, edit_hosts},
     error::{ConfigError, reason},
     file::{self, Config},
     text::{MAX_BYTES, text_of},
@@ -81,12 +81,20 @@ pub struct Store {
 struct Known {
     path: PathBuf,
     /// What it said when it was last read or written, so that it need not be read again.
-    content: Option<(Digest, Arc<Topology>)>,
+    content: Option<Content>,
+}
+
+/// What a file says.
+#[derive(Clone, Debug)]
+struct Content {
+    digest: Digest,
+    topology: Arc<Topology>,
+    /// Its text in pieces, where it was written by pieces.
+    pieces: Option<Pieces>,
 }
 
 impl Store {
-    /// The files of the configuration in `settings_file`, with backups in `state_dir`. Removes
-    /// what a crash may have left beside the file.
+    /// The files of the configuration in `settings_file`, with backups in `state_dir`.
     ///
     /// # Errors
     ///
@@ -101,13 +109,6 @@ impl Store {
             .mode(0o700)
             .create(&backups);
         made.map_err(StoreError::refused("create", &backups))?;
-        // A services file that is missing is told by `read`.
-        if let Ok(target) = fs::canonicalize(&path) {
-            prepared::remove_leftovers(&target)
-                .map_err(StoreError::refused("tidy up beside", &target))?;
-            // A crash can come between one backup more and one less, and another after it.
-            backup::prune(&backups, &target).map_err(StoreError::refused("tidy up", &backups))?;
-        }
         let known = Mutex::new(Known {
             path,
             content: None,
@@ -117,6 +118,32 @@ impl Store {
             backups,
             known,
         })
+    }
+
+    /// Whether a text with this digest was written beside the file, and never put into its place.
+    pub fn lies_beside(&self, digest: &Digest) -> bool {
+        let target = fs::canonicalize(self.services_path());
+        let left = target.and_then(|target| prepared::leftovers(&target));
+        left.is_ok_and(|left| {
+            let mut texts = left.iter().filter_map(|path| text_of(path).ok());
+            texts.any(|text| Digest::of(text.as_bytes()) == *digest)
+        })
+    }
+
+    /// Removes what a crash may have left beside the file.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    pub fn tidy(&self) -> Result<(), StoreError> {
+        // A services file that is missing is told by `read`.
+        let Ok(target) = fs::canonicalize(self.services_path()) else {
+            return Ok(());
+        };
+        prepared::remove_leftovers(&target)
+            .map_err(StoreError::refused("tidy up beside", &target))?;
+        // A crash can come between one backup more and one less, and another after it.
+        backup::prune(&self.backups, &target).map_err(StoreError::refused("tidy up", &self.backups))
     }
 
     /// What the files say, and the digest of the one that has the services.
@@ -137,7 +164,11 @@ impl Store {
         let topology = Arc::new(config.topology.clone());
         *self.known() = Known {
             path,
-            content: Some((digest, topology)),
+            content: Some(Content {
+                digest,
+                topology,
+                pieces: None,
+            }),
         };
         Ok((config, digest))
     }
@@ -171,19 +202,31 @@ impl Store {
         if expected.is_some_and(|expected| *expected != found) {
             return Err(StoreError::Edited { path });
         }
-        let old = match known.content {
-            Some((digest, topology)) if digest == found => topology,
-            Some(_) | None => Arc::new(topology_of(&path, &text)?),
+        let (old, pieces) = match known.content {
+            Some(content) if content.digest == found => (content.topology, content.pieces),
+            Some(_) | None => (Arc::new(topology_of(&path, &text)?), None),
         };
-        let text = edit(&text, &old, next).map_err(|source| StoreError::Unchangeable {
-            path: path.clone(),
-            source,
-        })?;
+        let (text, pieces) = match edit_hosts(&text, pieces, &old, next) {
+            Some((text, pieces)) => (text, Some(pieces)),
+            None => {
+                let edited = edit(&text, &old, next);
+                let unchangeable = |source| StoreError::Unchangeable {
+                    path: path.clone(),
+                    source,
+                };
+                (edited.map_err(unchangeable)?, None)
+            }
+        };
         if text.len() as u64 > MAX_BYTES {
             return Err(ConfigError::TooLarge { path }.into());
         }
         let target = fs::canonicalize(&path).map_err(StoreError::refused("find", &path))?;
-        Prepared::write(target, found, replaced, &text, Arc::new(next.clone()))
+        let content = Content {
+            digest: Digest::of(text.as_bytes()),
+            topology: Arc::new(next.clone()),
+            pieces,
+        };
+        Prepared::write(target, found, replaced, &text, content)
     }
 
     /// Keeps the old file as a backup and puts the prepared one into its place. May be tried again
@@ -200,7 +243,7 @@ impl Store {
         prepared.check_unedited()?;
         let kept = backup::keep(&self.backups, prepared.target(), prepared.replaced());
         prepared.put_into_place()?;
-        self.known().content = Some((prepared.digest(), prepared.topology()));
+        self.known().content = Some(prepared.content());
         kept.and_then(|()| backup::prune(&self.backups, prepared.target()))
             .map_err(|source| StoreError::NoBackup {
                 path: self.backups.clone(),

@@ -2,6 +2,7 @@
 //! It must not change anything itself; the pipeline does.
 
 use std::{
+    collections::HashMap,
     io,
     sync::{
         Arc,
@@ -40,6 +41,9 @@ const TOGETHER: usize = 64;
 const LOOK: Duration = Duration::from_millis(100);
 /// How long the task sleeps when there is nothing to do.
 const IDLE: Duration = Duration::from_secs(3600);
+
+/// How much the task steps back for others.
+const NICE: i32 = 5;
 
 /// What a node starts with.
 #[derive(Debug)]
@@ -125,6 +129,7 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
         access,
         published,
         reloaded: None,
+        drained_from: HashMap::new(),
         unwritten: None,
         left_alone: None,
     };
@@ -152,6 +157,11 @@ struct Controller {
 impl Controller {
     /// Until nobody holds a handle any more.
     fn run(mut self, inbox: &Receiver<Message>) {
+        // Sessions come first: a stream of changes is to wait for them, and not they for it.
+        // Of this thread alone (setpriority(2), "threads"); more is anybody's right to give up.
+        if let Err(error) = rustix::process::nice(NICE) {
+            tracing::debug!(%error, "the control task keeps its priority");
+        }
         let started = serde_json::json!({"revision": self.pipeline.state.revision, "epoch": self.pipeline.record.epoch()});
         self.note(Event::new(
             "node.started",
@@ -176,6 +186,7 @@ impl Controller {
     /// Says that the node is stopping, once.
     fn leave(&mut self) {
         if !std::mem::replace(&mut self.leaving, true) {
+            self.pipeline.give_up_file();
             self.note(Event::bare("node.stopping", self.pipeline.node.clone()));
         }
     }

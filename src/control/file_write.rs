@@ -3,7 +3,12 @@
 
 use serde_json::json;
 
-use super::{fault, outside::NotCommitted, pipeline::Pipeline};
+use super::{
+    fault,
+    outside::NotCommitted,
+    pipeline::{Pipeline, now},
+    record::Entry,
+};
 use crate::model::event::Event;
 
 impl Pipeline {
@@ -13,7 +18,7 @@ impl Pipeline {
         match file.prepare(&self.state.topology, self.state.revision) {
             Ok(prepared) => {
                 self.unwritten = Some(prepared);
-                self.write_file();
+                self.write_file(self.state.revision);
             }
             Err(error) => tracing::error!(%error, "the file cannot be brought up to the journal"),
         }
@@ -21,26 +26,53 @@ impl Pipeline {
 
     /// Puts the new text in the place of the file. A failure is reported and tried again; what
     /// was recorded stays in effect. A file that was edited meanwhile is left alone.
-    pub(super) fn write_file(&mut self) {
+    pub(super) fn write_file(&mut self, revision: u64) {
         let (Some(file), Some(prepared)) = (&mut self.file, self.unwritten.take()) else {
             return;
         };
         fault::reached(fault::BEFORE_RENAME);
-        let Err(NotCommitted { message, again }) = file.commit(prepared) else {
+        let Err(NotCommitted {
+            message,
+            text,
+            again,
+        }) = file.commit(prepared)
+        else {
             fault::reached(fault::AFTER_RENAME);
             return;
         };
         tracing::error!(message, "the new configuration file is not in its place");
-        if again.is_none() {
-            self.tell_conflict(&message, self.state.revision);
+        if again {
+            self.unwritten = text;
+        } else {
+            // The text is let go of only after this is recorded.
+            self.tell_conflict(&message, revision);
         }
-        self.unwritten = again;
     }
 
+    /// Says that the file does not have `revision`, and keeps that for the next start.
     pub(super) fn tell_conflict(&mut self, message: &str, revision: u64) {
         let event = Event::new("config.conflict", revision, json!({"message": message}));
-        if let Err(error) = self.record_events(vec![event]) {
-            tracing::error!(%error, "cannot record a conflict");
+        self.keep_left_alone(vec![event]);
+    }
+
+    /// Lets go of a text that could not be put into its place; the next start writes it again,
+    /// unless somebody has edited the file by then.
+    pub(super) fn give_up_file(&mut self) {
+        if self.unwritten.is_some() {
+            self.keep_left_alone(Vec::new());
+            self.unwritten = None;
+        }
+    }
+
+    fn keep_left_alone(&mut self, events: Vec<Event>) {
+        let entry = Entry {
+            time: now(),
+            events,
+            file_digest: self.file.as_ref().map(|file| file.left_alone()),
+            ..Entry::default()
+        };
+        if let Err(error) = self.record_entry(entry) {
+            tracing::error!(%error, "cannot record that the file was left alone");
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::model::{
     command::Command,
     event::Event,
     name::HostPath,
-    state::{Drain, Target},
+    state::{Drain, State, Target},
 };
 
 /// How often a drain says how far it has come, at most.
@@ -37,7 +37,7 @@ pub(super) struct Jobs {
 
 #[derive(Debug)]
 struct Seen {
-    /// Sessions when the drain was first looked at.
+    /// Sessions when the drain began, as far as this process knows.
     first: u32,
     /// Sessions when it last said so.
     said: u32,
@@ -83,7 +83,8 @@ impl Jobs {
     }
 
     fn look_at_file(&mut self, pipeline: &mut Pipeline) {
-        pipeline.write_file();
+        let revision = pipeline.state.revision;
+        pipeline.write_file(revision);
         if pipeline.unwritten.is_some() {
             self.not_before = Some(Instant::now() + AGAIN);
         }
@@ -92,8 +93,9 @@ impl Jobs {
     /// The event of its end, when the drain is over.
     fn look_at_drain(&mut self, pipeline: &mut Pipeline, drain: &Drain) -> Option<Event> {
         let active = pipeline.balancer.active_on(&drain.host).unwrap_or(0);
+        let first = pipeline.drained_from.remove(&drain.host);
         let fresh = || Seen {
-            first: active,
+            first: first.unwrap_or(active),
             said: active,
             at: Instant::now(),
             closed: None,
@@ -142,5 +144,21 @@ fn finish(pipeline: &mut Pipeline, drain: &Drain, event: Event) {
     match pipeline.record_entry(entry) {
         Ok(()) => pipeline.state.jobs = jobs,
         Err(error) => tracing::warn!(%error, "cannot record the end of a drain"),
+    }
+}
+
+impl Pipeline {
+    /// Counts the sessions of hosts that `next` begins to drain, before it does.
+    pub(super) fn count_drains(&mut self, next: &State) {
+        let before = &self.state.jobs.drains;
+        for drain in next
+            .jobs
+            .drains
+            .iter()
+            .filter(|drain| !before.contains(drain))
+        {
+            let active = self.balancer.active_on(&drain.host).unwrap_or(0);
+            self.drained_from.insert(drain.host.clone(), active);
+        }
     }
 }

@@ -36,6 +36,10 @@ pub trait File: Send + std::fmt::Debug {
         revision: u64,
     ) -> Result<Box<dyn PreparedFile>, CommandError>;
 
+    /// What is kept for a revision that is not in the file, as [`PreparedFile::digest`] is for
+    /// one that is: by it the next start knows that the file does not have it.
+    fn left_alone(&self) -> Vec<u8>;
+
     /// Puts the prepared text in the place of the file.
     ///
     /// # Errors
@@ -64,8 +68,10 @@ impl std::fmt::Debug for PreparedSettings {
 pub struct NotCommitted {
     /// Why.
     pub message: String,
-    /// The text, where trying again may help; not when somebody has edited the file meanwhile.
-    pub again: Option<Box<dyn PreparedFile>>,
+    /// The text; as long as it is there, the next start finds it.
+    pub text: Option<Box<dyn PreparedFile>>,
+    /// Whether trying again may help; not when somebody has edited the file meanwhile.
+    pub again: bool,
 }
 
 /// What is told about people, and what is to be recorded with it.

@@ -7,6 +7,7 @@
 //! Commands that wait together share one transaction and one file; each is answered after both.
 
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -26,7 +27,7 @@ use crate::model::{
     command::{Command, Request},
     error::{Code, CommandError},
     event::Event,
-    name::Name,
+    name::{HostPath, Name},
     policy::authorize,
     principal::{Door, Principal},
     state::{Change, Given, State},
@@ -44,6 +45,8 @@ pub(super) struct Pipeline {
     pub(super) published: broadcast::Sender<Recorded>,
     /// The digest of the text that a reload is taking in.
     pub(super) reloaded: Option<Vec<u8>>,
+    /// Sessions on hosts at the moment when they began to drain, until they are first looked at.
+    pub(super) drained_from: HashMap<HostPath, u32>,
     /// A text whose renaming failed; it is tried again.
     pub(super) unwritten: Option<Box<dyn PreparedFile>>,
     /// Why the file was left alone by what was prepared last.
@@ -164,16 +167,20 @@ impl Pipeline {
             text,
             settings,
         } = prepared;
-        let digest = text.as_ref().map(|text| text.digest());
+        let digest = match (&text, &self.left_alone, &self.file) {
+            (Some(text), _, _) => Some(text.digest()),
+            (None, Some(_), Some(file)) => Some(file.left_alone()),
+            (None, _, _) => self.reloaded.clone(),
+        };
         if let Some(last) = outcomes.last_mut() {
-            last.entry.file_digest = digest.or_else(|| self.reloaded.clone());
+            last.entry.file_digest = digest;
             if let Some(settings) = &settings {
                 last.tell(&settings.told);
             }
         }
         let entries: Vec<Entry> = outcomes
-            .iter()
-            .map(|outcome| outcome.entry.clone())
+            .iter_mut()
+            .map(|outcome| std::mem::take(&mut outcome.entry))
             .collect();
         fault::reached(fault::BEFORE_RECORD);
         let events = match self.record_all(&entries) {
@@ -181,11 +188,12 @@ impl Pipeline {
             Err(error) => return fail_all(outcomes, self.state.revision, &error),
         };
         fault::reached(fault::AFTER_RECORD);
+        self.count_drains(&next);
         if let Some(runtime) = runtime {
             self.balancer.commit(runtime);
             fault::reached(fault::AFTER_COMMIT);
             self.unwritten = text;
-            self.write_file();
+            self.write_file(next.revision);
             if let Some(message) = self.left_alone.take() {
                 self.tell_conflict(&message, next.revision);
             }

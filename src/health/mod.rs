@@ -7,15 +7,23 @@ use std::{fmt, future::Future, net::SocketAddr, pin::Pin, time::Duration};
 
 use crate::model::{
     name::{HostPath, Name},
-    topology::{self, ProbeKind},
+    topology::{
+        self, ProbeKind,
+        probe::{HttpProbe, TlsProbe},
+    },
 };
 
+mod agent;
 mod connect;
+mod exec;
+mod http;
 mod means;
 mod outcome;
 mod tcp;
+#[cfg(feature = "server")]
+mod tls;
 
-pub use means::{Means, Program};
+pub use means::{MAX_PROGRAMS, Means, Program};
 pub use outcome::{Advice, Mode, Outcome, Verdict};
 use tokio::time::Instant;
 
@@ -82,7 +90,7 @@ pub enum BuildError {
     #[error("the certificates that it trusts cannot be used: {0}")]
     Certificates(String),
     /// This library was built without what it needs.
-    #[error("a probe of kind {0} needs the feature `server`, which this library was built without")]
+    #[error("{0} needs the feature `server`, without which this was built")]
     NotBuiltIn(&'static str),
 }
 
@@ -92,17 +100,56 @@ pub enum BuildError {
 ///
 /// When `means` has no such program or certificates, or they cannot be used.
 pub fn build(wanted: &topology::Probe, means: &Means) -> Result<Prober, BuildError> {
-    let _ = means;
     let probe: Box<dyn Probe> = match &wanted.kind {
         ProbeKind::Tcp => Box::new(tcp::Tcp),
-        ProbeKind::Tls(_)
-        | ProbeKind::Http(_)
-        | ProbeKind::Exec { .. }
-        | ProbeKind::Agent { .. } => return Err(BuildError::NotBuiltIn(wanted.kind.word())),
+        ProbeKind::Tls(wanted) => tls(wanted, means)?,
+        ProbeKind::Http(wanted) => http(wanted, means)?,
+        ProbeKind::Exec { program: name } => {
+            let program = means.programs.get(name);
+            Box::new(exec::Exec {
+                name: name.clone(),
+                program: program
+                    .ok_or_else(|| BuildError::NoProgram(name.clone()))?
+                    .clone(),
+                places: means.places(),
+            })
+        }
+        ProbeKind::Agent { send } => {
+            let send = send.as_ref().map(|text| text.as_str().to_owned());
+            Box::new(agent::Agent { send })
+        }
     };
     Ok(Prober {
         probe,
         port: wanted.port.map(topology::Port::get),
         timeout: wanted.timeout.duration(),
     })
+}
+
+#[cfg(feature = "server")]
+fn tls(wanted: &TlsProbe, means: &Means) -> Result<Box<dyn Probe>, BuildError> {
+    Ok(Box::new(tls::Tls::new(wanted, means)?))
+}
+
+#[cfg(not(feature = "server"))]
+fn tls(_wanted: &TlsProbe, _means: &Means) -> Result<Box<dyn Probe>, BuildError> {
+    Err(BuildError::NotBuiltIn("a probe of kind tls"))
+}
+
+#[cfg(feature = "server")]
+fn http(wanted: &HttpProbe, means: &Means) -> Result<Box<dyn Probe>, BuildError> {
+    let trust = wanted.tls.as_ref();
+    let client = trust.map(|trust| tls::Client::new(trust, means));
+    Ok(Box::new(http::Http::new(
+        wanted.clone(),
+        client.transpose()?,
+    )))
+}
+
+#[cfg(not(feature = "server"))]
+fn http(wanted: &HttpProbe, _means: &Means) -> Result<Box<dyn Probe>, BuildError> {
+    if wanted.tls.is_some() {
+        return Err(BuildError::NotBuiltIn("a probe of kind http with `tls`"));
+    }
+    Ok(Box::new(http::Http::new(wanted.clone())))
 }

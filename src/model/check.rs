@@ -13,7 +13,10 @@ use super::{
     topology::{Group, Service, Topology},
 };
 
+mod names;
 mod probe;
+
+pub use names::{Names, check_names};
 
 /// The most hosts that one group may have.
 pub const MAX_HOSTS: usize = 10_000;

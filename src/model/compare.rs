@@ -200,7 +200,7 @@ fn hosts(group: Option<&Group>) -> &[Host] {
 }
 
 /// A service without its groups, which can be long.
-fn bare(service: &Service) -> Service {
+pub(crate) fn bare(service: &Service) -> Service {
     Service {
         name: service.name.clone(),
         listen: service.listen.clone(),
@@ -217,7 +217,7 @@ fn bare(service: &Service) -> Service {
 }
 
 /// A group without its hosts.
-fn bare_group(group: &Group) -> Group {
+pub(crate) fn bare_group(group: &Group) -> Group {
     Group {
         name: group.name.clone(),
         scheduler: group.scheduler,

@@ -6,6 +6,7 @@ pub mod catalogue;
 pub mod check;
 pub mod command;
 pub mod compare;
+pub mod dn;
 mod edit;
 pub mod error;
 pub mod event;

@@ -69,6 +69,10 @@ impl File for Paper {
         Ok(Box::new(Written(prepared.map_err(failed)?)))
     }
 
+    fn left_alone(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
     fn commit(&mut self, prepared: Box<dyn PreparedFile>) -> Result<(), NotCommitted> {
         let mut written = prepared.into_any().downcast::<Written>().unwrap();
         self.store.commit(&mut written.0).unwrap();

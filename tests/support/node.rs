@@ -92,9 +92,20 @@ impl Node {
 
     /// Starts it, and does not wait.
     pub fn spawn(&mut self) {
+        self.spawn_with(None);
+    }
+
+    /// Starts it with the fault switch set, and waits until it answers.
+    pub async fn up_with(&mut self, fault: &str) {
+        self.spawn_with(Some(fault));
+        eventually!(self.get("/readyz").is_some_and(|status| status == 200));
+    }
+
+    fn spawn_with(&mut self, fault: Option<&str>) {
         self.starts += 1;
         let log = File::create(self.log_path()).unwrap();
         let mut command = self.command(&["run", FILE]);
+        command.envs(fault.map(|fault| ("POINTSMAN_FAULT", fault)));
         let child = command.stderr(log).stdout(Stdio::null()).spawn();
         self.child = Some(child.unwrap());
     }
@@ -237,6 +248,12 @@ impl Node {
         let address = self.http();
         let request = post(&address.to_string(), path, token, body);
         exchange(TcpStream::connect(address).unwrap(), &request).unwrap()
+    }
+
+    /// A command during which it ends.
+    pub fn ask_the_last(&self, command: &Value) {
+        let request = post("pm", "/v1/commands", None, command);
+        assert!(exchange(self.socket().unwrap(), &request).is_none());
     }
 
     /// A command over the Unix socket without a login.

@@ -7,24 +7,69 @@ use crate::{
     auth::{
         backends::{Backend, Fallback},
         local::User,
-        login::Options,
+        login::{Logins, Options},
         rules::{Matcher, Rights, Rule},
     },
-    config,
-    model::principal::{Role, Scope},
+    config::{self, LoginDoor, Settings},
+    model::{
+        error::CommandError,
+        principal::{Door, Role, Scope},
+    },
 };
 
-pub(super) fn options(auth: &config::Auth) -> Options {
-    let backend = |backend: &config::Backend| match backend {
-        config::Backend::Local => Backend::Local,
+/// Says whether the people of these settings can be let in, without touching what the settings
+/// name: secrets, certificates, directories.
+///
+/// # Errors
+/// What is wrong with them.
+pub(crate) fn check(settings: &Settings) -> Result<(), CommandError> {
+    let nobody = config::Auth::default();
+    let auth = settings.auth.as_ref().unwrap_or(&nobody);
+    let local = Options {
+        backends: vec![Backend::Local],
+        ..options(auth)
     };
+    Logins::prepare(local).map(drop)
+}
+
+/// All of it, with the directories: their secrets are fetched and their certificates read.
+///
+/// # Errors
+/// `invalid`, with everything that is wrong.
+pub(super) fn complete(settings: &Settings) -> Result<Options, CommandError> {
+    let nobody = config::Auth::default();
+    let auth = settings.auth.as_ref().unwrap_or(&nobody);
+    Ok(options(auth))
+}
+
+/// All of it but the directories.
+fn options(auth: &config::Auth) -> Options {
     Options {
         backends: auth.backends.iter().map(backend).collect(),
-        fallback: Fallback::None,
+        fallback: match auth.fallback {
+            config::Fallback::None => Fallback::None,
+            config::Fallback::Next => Fallback::Next,
+            config::Fallback::LocalBreakGlass => Fallback::LocalBreakGlass,
+        },
+        break_glass_doors: auth.break_glass_doors.iter().map(door).collect(),
         login_ttl: auth.login_ttl.duration(),
+        recheck: auth.recheck.duration(),
         users: auth.users.iter().map(user).collect(),
-        rules: auth.rules.iter().map(rule).collect(),
+        rules: auth.rules.iter().filter_map(rule).collect(),
         ..Options::default()
+    }
+}
+
+fn backend(backend: &config::Backend) -> Backend {
+    match backend {
+        config::Backend::Local => Backend::Local,
+    }
+}
+
+fn door(door: &LoginDoor) -> Door {
+    match door {
+        LoginDoor::Socket => Door::Socket,
+        LoginDoor::Http => Door::Http,
     }
 }
 
@@ -43,9 +88,15 @@ fn user(user: &config::User) -> User {
     }
 }
 
-fn rule(rule: &config::Rule) -> Rule {
-    Rule {
-        matcher: Matcher::User(rule.user.as_str().to_owned()),
+/// `None` for a rule about nobody, which no settings that passed have.
+fn rule(rule: &config::Rule) -> Option<Rule> {
+    let user = rule.user.as_ref();
+    let user = user.map(|user| Matcher::User(user.as_str().to_owned()));
+    let group = || rule.group.clone().map(Matcher::Group);
+    let value = || rule.radius.as_ref();
+    let radius = || value().map(|value| Matcher::Radius(value.as_str().to_owned()));
+    Some(Rule {
+        matcher: user.or_else(group).or_else(radius)?,
         rights: rights(rule.role, &rule.services),
-    }
+    })
 }

@@ -201,7 +201,7 @@ impl Inner {
         if let Some(away) = verdict.away {
             because = format!("{because}; {away}");
         }
-        self.take_in(login, accepted, &because, now, effects)
+        self.hold(login, accepted, &because, now, effects)
     }
 
     fn login(
@@ -226,7 +226,7 @@ impl Inner {
         }
     }
 
-    fn take_in(
+    fn hold(
         &mut self,
         login: Login,
         accepted: Accepted,

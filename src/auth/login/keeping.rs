@@ -34,6 +34,13 @@ impl fmt::Debug for Record {
     }
 }
 
+/// New settings that can be taken in.
+#[derive(Debug)]
+pub struct NewSettings {
+    pub(super) options: Options,
+    pub(super) backends: Arc<Backends>,
+}
+
 impl Record {
     pub(super) fn of(held: &Held) -> Self {
         Self {
@@ -215,17 +222,19 @@ impl Logins {
         effects
     }
 
-    /// Takes in new settings. Logins that they would not give any more end at once; the others
-    /// stay, at most as long as a login lasts by the new settings.
+    /// Gets ready for new settings.
     ///
     /// # Errors
-    /// `invalid`: what is wrong with the users. The old settings stay then.
-    pub fn reconfigure(&self, options: Options) -> Result<Effects, CommandError> {
+    /// `invalid`: what is wrong with the users.
+    pub fn prepare(options: Options) -> Result<NewSettings, CommandError> {
         let backends = super::backends(&options)?;
-        Ok(self.take_in_settings(options, backends))
+        Ok(NewSettings { options, backends })
     }
 
-    pub(super) fn take_in_settings(&self, options: Options, backends: Arc<Backends>) -> Effects {
+    /// Takes in new settings. Logins that they would not give any more end at once; the others
+    /// stay, at most as long as a login lasts by the new settings.
+    pub fn take_in(&self, settings: NewSettings) -> Effects {
+        let NewSettings { options, backends } = settings;
         let now = self.clock.now();
         let mut inner = self.inner();
         inner.options = options;

@@ -52,7 +52,7 @@ impl Level {
     }
 }
 
-fn plain(value: &impl Serialize) -> Option<Value> {
+pub(super) fn plain(value: &impl Serialize) -> Option<Value> {
     value.serialize(ValueSerializer::new()).ok()
 }
 

@@ -3,7 +3,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use super::Settings;
+use super::{Backend, Fallback, Settings};
 use crate::model::{
     principal::Scope,
     problem::{Place, Problem},
@@ -15,6 +15,7 @@ pub(in crate::config) fn check(settings: &Settings) -> Vec<Problem> {
     check_http(settings, &mut problems);
     check_auth(settings, &mut problems);
     check_bus(settings, &mut problems);
+    check_programs(settings, &mut problems);
     problems
 }
 
@@ -24,6 +25,15 @@ fn check_http(settings: &Settings, problems: &mut Vec<Problem>) {
     };
     let place = Place::root().key("admin").key("http");
     match &http.certificate {
+        Some(name)
+            if settings
+                .certificates
+                .get(name)
+                .is_some_and(|files| files.key_file.is_none()) =>
+        {
+            let message = format!("[certificates.{name}] has no `key_file`, so it cannot be shown");
+            problems.push(Problem::new(place.key("certificate"), message));
+        }
         Some(name) if !settings.certificates.contains_key(name) => {
             let message = format!("there is no [certificates.{name}]");
             problems.push(Problem::new(place.key("certificate"), message));
@@ -49,6 +59,17 @@ fn check_auth(settings: &Settings, problems: &mut Vec<Problem>) {
         let message = "somebody must be asked about passwords, at least \"local\"";
         problems.push(Problem::new(backends.clone(), message));
     }
+    if auth.fallback == Fallback::LocalBreakGlass {
+        let local = |backend: &Backend| *backend == Backend::Local;
+        if auth.backends.iter().all(local) {
+            let message = "there is no directory that could be away";
+            problems.push(Problem::new(place.key("fallback"), message));
+        }
+        if auth.users.is_empty() {
+            let message = "there is no [[auth.user]] to be let in then";
+            problems.push(Problem::new(place.key("fallback"), message));
+        }
+    }
     let mut asked = HashSet::new();
     for (index, backend) in auth.backends.iter().enumerate() {
         if !asked.insert(backend) {
@@ -65,7 +86,17 @@ fn check_auth(settings: &Settings, problems: &mut Vec<Problem>) {
         check_scope(&user.services, &place, problems);
     }
     for (index, rule) in auth.rules.iter().enumerate() {
-        check_scope(&rule.services, &place.key("rule").item(index), problems);
+        let place = place.key("rule").item(index);
+        let whom = [
+            rule.user.is_some(),
+            rule.group.is_some(),
+            rule.radius.is_some(),
+        ];
+        if whom.iter().filter(|given| **given).count() != 1 {
+            let message = "a rule is about one of `user`, `group` and `radius`";
+            problems.push(Problem::new(place.clone(), message));
+        }
+        check_scope(&rule.services, &place, problems);
     }
 }
 
@@ -105,6 +136,16 @@ fn check_bus(settings: &Settings, problems: &mut Vec<Problem>) {
 /// The shortest heart-beat that does not keep both sides busy, and the longest that is one.
 const SHORTEST_BEAT: Duration = Duration::from_millis(100);
 const LONGEST_BEAT: Duration = Duration::from_secs(3600);
+
+fn check_programs(settings: &Settings, problems: &mut Vec<Problem>) {
+    let root = Place::root().key("programs");
+    for (name, program) in &settings.programs {
+        if program.timeout.limit().is_none() {
+            let place = root.key(name.as_str()).key("timeout");
+            problems.push(Problem::new(place, "a program needs some time"));
+        }
+    }
+}
 
 fn check_scope(scope: &Scope, place: &Place, problems: &mut Vec<Problem>) {
     if scope.globs().is_empty() {

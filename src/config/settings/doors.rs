@@ -36,12 +36,13 @@ pub struct HttpDoor {
     pub hosts: Vec<String>,
 }
 
-/// A certificate with its key, read again when the files change.
+/// A certificate, with its key where it is shown; read again by doors when the files change.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Certificate {
     /// The certificate and those that vouch for it, as PEM.
     pub cert_file: PathBuf,
-    /// Its private key, as PEM.
-    pub key_file: PathBuf,
+    /// Its private key, as PEM; absent: it is only trusted, not shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<PathBuf>,
 }

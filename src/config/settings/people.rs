@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
+    dn::Dn,
     period::Period,
     principal::{Role, Scope},
 };
@@ -16,8 +17,14 @@ use crate::model::{
 pub struct Auth {
     /// Who is asked about a password, in this order.
     pub backends: Vec<Backend>,
+    /// What happens when one of them cannot tell.
+    pub fallback: Fallback,
+    /// The doors on which local users are let in while every directory is away.
+    pub break_glass_doors: Vec<LoginDoor>,
     /// How long a login is good for.
     pub login_ttl: Period,
+    /// How old the answer of a directory may be when a change is applied.
+    pub recheck: Period,
     /// Those whom this file knows itself.
     #[serde(rename = "user", skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<User>,
@@ -30,7 +37,10 @@ impl Default for Auth {
     fn default() -> Self {
         Self {
             backends: vec![Backend::Local],
+            fallback: Fallback::None,
+            break_glass_doors: vec![LoginDoor::Socket],
             login_ttl: Period::from_secs(900),
+            recheck: Period::from_secs(30),
             users: Vec::new(),
             rules: Vec::new(),
         }
@@ -43,6 +53,28 @@ impl Default for Auth {
 pub enum Backend {
     /// The users of this file.
     Local,
+}
+
+/// What happens when somebody who is asked cannot tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fallback {
+    /// Nobody can log in meanwhile.
+    None,
+    /// The next of `backends` is asked.
+    Next,
+    /// The next directory is asked; while all are away, the users of this file are let in.
+    LocalBreakGlass,
+}
+
+/// A door on which people log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LoginDoor {
+    /// The Unix socket.
+    Socket,
+    /// The HTTP API over TCP.
+    Http,
 }
 
 /// Somebody whom this file knows itself.
@@ -65,8 +97,15 @@ pub struct User {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// Whom it is about.
-    pub user: UserName,
+    /// The user whom it is about. One of `user`, `group` and `radius` stands in a rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserName>,
+    /// The group whose members it is about, by its distinguished name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Dn>,
+    /// It is about everybody for whom RADIUS hands out this value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub radius: Option<RadiusValue>,
     /// What they may do.
     pub role: Role,
     /// On which services; absent: on all.
@@ -112,6 +151,36 @@ impl From<UserName> for String {
 impl fmt::Display for UserName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
+    }
+}
+
+/// A value of a RADIUS attribute, compared byte for byte: 1 to 253 bytes (RFC 2865 section 5).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RadiusValue(String);
+
+impl RadiusValue {
+    /// The value.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for RadiusValue {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if (1..=253).contains(&text.len()) {
+            Ok(Self(text))
+        } else {
+            Err("the value of a RADIUS attribute has 1 to 253 bytes")
+        }
+    }
+}
+
+impl From<RadiusValue> for String {
+    fn from(value: RadiusValue) -> Self {
+        value.0
     }
 }
 

@@ -7,14 +7,10 @@ use std::{
     io::{self, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown},
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
-use super::{StoreError, backup::remove_if_there};
-use crate::{
-    config::{digest::Digest, text::text_of},
-    model::topology::Topology,
-};
+use super::{Content, StoreError, backup::remove_if_there};
+use crate::config::{digest::Digest, text::text_of};
 
 const ENDING: &str = ".pointsman-tmp";
 
@@ -26,9 +22,8 @@ pub struct Prepared {
     temporary: PathBuf,
     /// What the file in place was when this was made.
     found: Digest,
-    digest: Digest,
+    content: Content,
     replaced: u64,
-    topology: Arc<Topology>,
     is_done: bool,
 }
 
@@ -39,7 +34,7 @@ impl Prepared {
         found: Digest,
         replaced: u64,
         text: &str,
-        topology: Arc<Topology>,
+        content: Content,
     ) -> Result<Self, StoreError> {
         let temporary = temporary(&target, replaced);
         let old = fs::metadata(&target).map_err(StoreError::refused("look at", &target))?;
@@ -55,9 +50,8 @@ impl Prepared {
             target,
             temporary,
             found,
-            digest: Digest::of(text.as_bytes()),
+            content,
             replaced,
-            topology,
             is_done: false,
         };
         let path = &prepared.temporary;
@@ -70,7 +64,7 @@ impl Prepared {
 
     /// What the file will be.
     pub fn digest(&self) -> Digest {
-        self.digest
+        self.content.digest
     }
 
     pub(super) fn target(&self) -> &Path {
@@ -81,8 +75,8 @@ impl Prepared {
         self.replaced
     }
 
-    pub(super) fn topology(&self) -> Arc<Topology> {
-        Arc::clone(&self.topology)
+    pub(super) fn content(&self) -> Content {
+        self.content.clone()
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -155,6 +149,14 @@ fn prefix(target: &Path) -> OsString {
 
 /// Removes what a crash left beside `target`.
 pub(super) fn remove_leftovers(target: &Path) -> io::Result<()> {
+    leftovers(target)?
+        .iter()
+        .try_for_each(|path| remove_if_there(path))
+}
+
+/// What a crash left beside `target`.
+pub(super) fn leftovers(target: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
     let prefix = prefix(target);
     for entry in fs::read_dir(target.parent().unwrap_or(Path::new("/")))? {
         let entry = entry?;
@@ -164,8 +166,8 @@ pub(super) fn remove_leftovers(target: &Path) -> io::Result<()> {
             .strip_prefix(prefix.as_encoded_bytes());
         let number = rest.and_then(|rest| rest.strip_suffix(ENDING.as_bytes()));
         if number.is_some_and(|number| number.iter().all(u8::is_ascii_digit)) {
-            remove_if_there(&entry.path())?;
+            found.push(entry.path());
         }
     }
-    Ok(())
+    Ok(found)
 }

@@ -32,7 +32,9 @@ impl Place {
     }
 
     fn store(&self) -> Store {
-        Store::open(&self.file(), &self.0.join("state")).unwrap()
+        let store = Store::open(&self.file(), &self.0.join("state")).unwrap();
+        store.tidy().unwrap();
+        store
     }
 
     fn backup(&self, revision: u64) -> Option<String> {

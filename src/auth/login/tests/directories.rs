@@ -2,10 +2,13 @@
 //! It must not need a real directory, nor sleep.
 
 use super::*;
-use crate::auth::{
-    Accepted, Dn,
-    backends::BREAK_GLASS,
-    tests::{Scripted, accept, away, backends, reject},
+use crate::{
+    auth::{
+        Accepted,
+        backends::BREAK_GLASS,
+        tests::{Scripted, accept, away, backends, reject},
+    },
+    model::dn::Dn,
 };
 
 const LATER: Duration = Duration::from_secs(36);
@@ -101,7 +104,7 @@ impl Stage {
     /// Has new settings taken in, with the same backends.
     fn reconfigured(&self, options: Options) {
         let backends = Arc::clone(&self.logins.inner().backends);
-        let _ = self.logins.take_in_settings(options, backends);
+        let _ = self.logins.take_in(NewSettings { options, backends });
     }
 
     async fn recheck(&self, principal: &Principal) -> Result<Principal, Code> {
@@ -222,7 +225,8 @@ async fn what_radius_said_counts_for_a_time_and_then_takes_a_new_log_in() {
 async fn with_another_directory_to_ask_radius_counts_no_longer_than_that_one_says() {
     let ldap = Scripted::new("ldap", team);
     let radius = Scripted::new("radius", valued);
-    let asked = backends(&[&radius], Fallback::None).asking_again(Arc::clone(&ldap) as Arc<_>);
+    let asked =
+        backends(&[&radius], Fallback::None).asking_again(Some(Arc::clone(&ldap) as Arc<_>));
     let hand = Hand::new();
     let stage = Stage {
         logins: Logins::asking(asked, ruled(), hand.clock()),

@@ -61,7 +61,7 @@ async fn new_settings_end_the_logins_that_they_would_not_give() {
         let (login, token, _) = enter(&logins, "ada").await;
         let ada = principal(&logins, &token).unwrap();
         change(&mut new);
-        let effects = logins.reconfigure(new).unwrap();
+        let effects = logins.take_in(Logins::prepare(new).unwrap());
         assert_eq!(principal(&logins, &token).is_some(), stays, "{index}");
         assert_eq!(logins.recheck(&ada).await.0.is_ok(), stays, "{index}");
         assert_eq!(effects.records.len(), usize::from(!stays));
@@ -75,7 +75,7 @@ async fn settings_that_are_wrong_change_nothing() {
     let (_, token, _) = enter(&logins, "ada").await;
     let mut wrong = options();
     wrong.users[0].password_hash = "adas-password".into();
-    let error = logins.reconfigure(wrong).unwrap_err();
+    let error = Logins::prepare(wrong).unwrap_err();
     assert_eq!(error.code, Code::Invalid);
     assert!(!error.message.contains("adas-password"));
     assert!(principal(&logins, &token).is_some());

@@ -35,7 +35,8 @@ async fn a_question_that_was_not_asked_by_these_settings_is_none() {
     let Entered::Challenged(question) = entered.unwrap() else {
         panic!("nothing was asked");
     };
-    let _ = stage.logins.reconfigure(options()).unwrap();
+    let settings = Logins::prepare(options()).unwrap();
+    let _ = stage.logins.take_in(settings);
     let mut answer = attempt("ada", "");
     answer.credentials.proof = Proof::Answer {
         state: question.state,

@@ -3,9 +3,12 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// A distinguished name (RFC 4514), with the case of names and values, spaces around `,`, `+` and
 /// `=`, runs of spaces within values, and the spelling of escapes taken out.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Dn {
     text: String,
     /// For each name in it, from the entry up: the attributes of one level, in order.
@@ -39,6 +42,20 @@ impl Dn {
     /// Whether `other` spells the same name.
     pub fn is(&self, other: &str) -> bool {
         Self::parse(other).is_ok_and(|other| other.levels == self.levels)
+    }
+}
+
+impl TryFrom<String> for Dn {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Dn> for String {
+    fn from(dn: Dn) -> Self {
+        dn.text
     }
 }
 
