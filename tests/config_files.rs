@@ -52,7 +52,7 @@ fn what_is_right_reads_and_renders_and_reads_the_same() {
 #[test]
 fn what_is_wrong_is_told_in_full() {
     let files = files("tests/data/invalid");
-    assert_eq!(files.len(), 43);
+    assert!(files.len() > 40, "{}", files.len());
     let update = std::env::var_os("UPDATE_EXPECTED").is_some();
     let mut wrong = Vec::new();
     for path in files {
@@ -167,6 +167,8 @@ fn full_settings() -> config::Settings {
             break_glass_doors: vec![config::LoginDoor::Http],
             login_ttl: "1s".parse().unwrap(),
             recheck: "1s".parse().unwrap(),
+            ldap: Some(full_ldap()),
+            radius: Some(full_radius()),
             users: vec![config::User {
                 name: name(),
                 password_hash: config::PasswordHash::try_from(hash.to_owned()).unwrap(),
@@ -271,6 +273,26 @@ fn full_config() -> toml::Table {
     full
 }
 
+fn full_ldap() -> config::Ldap {
+    let text = r#"urls = ["ldaps://ldap1"]
+        ca_file = "ca.pem"
+        bind_dn = "cn=svc"
+        bind_password = { credential = "secret" }
+        user_base = "ou=people"
+        user_filter = "(uid={user})"
+        group_base = "ou=groups"
+        group_filter = "(member={dn})""#;
+    toml::from_str(text).unwrap()
+}
+
+fn full_radius() -> config::Radius {
+    let text = r#"servers = ["10.0.0.9:1812"]
+        secret = { credential = "secret" }
+        require_message_authenticator = true
+        tls = { ca_file = "ca.pem", cert_file = "cert.pem", key_file = "key.pem" }"#;
+    toml::from_str(text).unwrap()
+}
+
 /// Of the kinds, that with the most keys.
 fn full_probe() -> pointsman::model::topology::Probe {
     let text = r#"kind = "http"
@@ -289,6 +311,6 @@ fn the_explained_configuration_sets_every_key() {
     let text = fs::read_to_string(path).unwrap();
     keys(&text.parse::<toml::Table>().unwrap().into(), &mut explained);
     assert!(known.len() > 60, "{}", known.len());
-    assert!(text.contains("\n# services_file = "));
+    assert!(text.contains("\n# services_file = ") && text.contains("\n  # bind_template = "));
     assert_eq!(explained, known);
 }

@@ -4,6 +4,7 @@
 mod begin;
 mod bus;
 mod bus_door;
+pub mod directory;
 mod document;
 mod doors;
 mod last_good;

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 pub mod backends;
 pub mod clock;
+pub mod ldap;
 pub mod local;
 pub mod login;
 pub mod noise;
@@ -18,6 +19,7 @@ pub mod rules;
 mod steps;
 mod table;
 mod throttle;
+pub mod tls;
 
 pub use login::{Attempt, Effects, Entered, Login, Logins, Options, Record, Refused, Source};
 pub use rules::{Matcher, Rights, Rule};

@@ -23,9 +23,10 @@ pub use error::ConfigError;
 pub use file::{Config, MAX_PROBLEMS, parse, read, state_dir_of};
 pub use render::render;
 pub use settings::{
-    AdminDoor, Auth, Backend, Bus, Certificate, CommandLine, Fallback, HttpDoor, LoginDoor, Node,
-    PasswordHash, Prefix, Program, RadiusValue, Rule, Secret, SecretError, Settings, Threads, User,
-    UserName,
+    AdminDoor, Auth, Backend, Bus, Certificate, CommandLine, DnTemplate, Fallback, HttpDoor, Ldap,
+    LdapFilter, LdapUrl, LoginDoor, Nested, Node, PasswordHash, Prefix, Program, Radius,
+    RadiusMethod, RadiusServer, RadiusTls, RadiusValue, RecheckWith, Retries, RoleAttribute, Rule,
+    Secret, SecretError, Settings, Threads, User, UserName,
 };
 pub use store::{Prepared, Store, StoreError};
 pub use text::MAX_BYTES;

@@ -172,7 +172,8 @@ impl<'t, 'i> Reading<'t, 'i> {
             }
             (_, "certificate" | "ca") => self.lacks_entries("certificates"),
             (_, "program") => self.lacks_entries("programs"),
-            _ => false,
+            // What is said between the keys of a directory can come from any of them.
+            _ => is_directory(table) && self.lacks_any(table),
         }
     }
 
@@ -188,6 +189,16 @@ impl<'t, 'i> Reading<'t, 'i> {
         self.has_struck(table, key)
             || self.struck.stand_in(table, key).is_some()
             || items.any(|item| self.struck.has(item))
+    }
+
+    /// Whether any key of the table at `steps`, or an item of one, was struck out.
+    fn lacks_any(&self, steps: &[Step]) -> bool {
+        let table = self
+            .tree
+            .node(steps)
+            .and_then(|node| node.get_ref().as_table());
+        let mut keys = table.into_iter().flat_map(|table| table.keys());
+        keys.any(|key| self.lacks_parts(steps, key.get_ref()))
     }
 
     /// Whether the name of a group of the service at `steps` is not known.
@@ -224,4 +235,9 @@ impl<'t, 'i> Reading<'t, 'i> {
         let problem = Problem::new(place, message);
         self.problems.push(Problem { line, ..problem });
     }
+}
+
+/// Whether these steps lead to `[auth.ldap]`.
+fn is_directory(steps: &[Step]) -> bool {
+    matches!(steps, [Step::Key(auth), Step::Key(ldap)] if auth == "auth" && ldap == "ldap")
 }

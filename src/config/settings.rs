@@ -15,16 +15,22 @@ use crate::model::{
 mod bus;
 pub(super) mod check;
 mod doors;
+mod ldap;
 mod people;
 mod programs;
+mod radius;
 mod secret;
 
 pub use bus::{Bus, Prefix};
 pub use doors::{AdminDoor, Certificate, HttpDoor};
+pub use ldap::{DnTemplate, Ldap, LdapFilter, LdapUrl, Nested};
 pub use people::{
     Auth, Backend, Fallback, LoginDoor, PasswordHash, RadiusValue, Rule, User, UserName,
 };
 pub use programs::{CommandLine, Program};
+pub use radius::{
+    Radius, RadiusMethod, RadiusServer, RadiusTls, RecheckWith, Retries, RoleAttribute,
+};
 pub use secret::{Secret, SecretError};
 
 /// Everything in the file but the services.

@@ -39,6 +39,12 @@ impl Dn {
         &self.text
     }
 
+    /// What all spellings of the name that `text` spells have in common, and no other name has.
+    pub(crate) fn common(text: &str) -> String {
+        let parsed = Self::parse(text);
+        parsed.map_or_else(|_| text.to_lowercase(), |dn| format!("{:?}", dn.levels))
+    }
+
     /// Whether `other` spells the same name.
     pub fn is(&self, other: &str) -> bool {
         Self::parse(other).is_ok_and(|other| other.levels == self.levels)
@@ -163,6 +169,7 @@ mod tests {
             ("cn=Zoë,dc=org", r"cn=ZO\c3\8b,dc=org"),
         ] {
             assert!(Dn::parse(one).unwrap().is(other), "{one} {other}");
+            assert_eq!(Dn::common(one), Dn::common(other));
         }
     }
 

@@ -18,5 +18,6 @@ pub mod principal;
 pub mod problem;
 mod request;
 pub mod state;
+pub mod template;
 mod text;
 pub mod topology;

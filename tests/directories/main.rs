@@ -10,5 +10,8 @@
     clippy::wildcard_enum_match_arm
 )]
 
+mod ldap;
+mod ldap_hostile;
 mod radius;
 mod real;
+mod slapd;

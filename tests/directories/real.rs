@@ -1,5 +1,7 @@
 //! Real servers: whether they are installed, and what becomes of a test when they are not.
 
+#![allow(clippy::print_stderr)]
+
 use std::{env, path::Path};
 
 /// Whether every one of these `programs` is installed. If not, the test has nothing to test

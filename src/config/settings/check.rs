@@ -3,7 +3,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use super::{Backend, Fallback, Settings};
+use super::{Backend, Fallback, Settings, ldap, radius};
 use crate::model::{
     principal::Scope,
     problem::{Place, Problem},
@@ -75,6 +75,12 @@ fn check_auth(settings: &Settings, problems: &mut Vec<Problem>) {
         if !asked.insert(backend) {
             problems.push(Problem::new(backends.item(index), "this stands here twice"));
         }
+    }
+    if let Some(directory) = &auth.ldap {
+        ldap::check(directory, &place.key("ldap"), problems);
+    }
+    if let Some(servers) = &auth.radius {
+        radius::check(servers, &place.key("radius"), problems);
     }
     let mut names = HashSet::new();
     for (index, user) in auth.users.iter().enumerate() {

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Ldap, Radius};
 use crate::model::{
     dn::Dn,
     period::Period,
@@ -25,6 +26,12 @@ pub struct Auth {
     pub login_ttl: Period,
     /// How old the answer of a directory may be when a change is applied.
     pub recheck: Period,
+    /// The LDAP directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ldap: Option<Ldap>,
+    /// The RADIUS servers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub radius: Option<Radius>,
     /// Those whom this file knows itself.
     #[serde(rename = "user", skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<User>,
@@ -41,6 +48,8 @@ impl Default for Auth {
             break_glass_doors: vec![LoginDoor::Socket],
             login_ttl: Period::from_secs(900),
             recheck: Period::from_secs(30),
+            ldap: None,
+            radius: None,
             users: Vec::new(),
             rules: Vec::new(),
         }
