@@ -28,8 +28,7 @@ test:
 
 # Against real servers.
 integration:
-	@test -f integration/main.rs || { echo "no integration tests yet: they come with the message bus" >&2; exit 1; }
-	$(CARGO) test --locked --test integration
+	REQUIRE_REAL=1 $(CARGO) test --locked --test bus --test directories
 
 # All benches that Cargo.toml knows.
 bench:
