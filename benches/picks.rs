@@ -80,6 +80,7 @@ fn figures(kind: Kind, sticky: Option<Sticky>, n: usize) -> (f64, f64) {
             )),
             weight: 1 + (index % 4) as u16,
             max_sessions: UNLIMITED,
+            portion: None,
         })
         .collect();
     let scheduler = build(kind, sticky, &hosts, &memory);

@@ -22,7 +22,9 @@ const CHUNK: usize = 128 * 1024;
 fn main() {
     let hosts = [host(echo), host(drain), host(pour), host(greet)];
     let data = DataThreads::start(1, false).unwrap();
-    let balancer = Balancer::start_on(data.lanes(), u32::MAX, topology(&hosts)).unwrap();
+    let lanes = data.lanes();
+    let probes = lanes[0].runtime().clone();
+    let balancer = Balancer::start_on(lanes, u32::MAX, &probes, topology(&hosts)).unwrap();
     let through = balancer
         .status()
         .services

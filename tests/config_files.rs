@@ -212,6 +212,28 @@ fn full_settings() -> config::Settings {
     }
 }
 
+fn full_group(host: pointsman::model::topology::Host) -> pointsman::model::topology::Group {
+    use pointsman::model::topology::*;
+    Group {
+        name: "blue".parse().unwrap(),
+        scheduler: Scheduler::SourceHash {
+            load_factor: Some(2.0),
+        },
+        sticky: Some(Sticky::default()),
+        probe: Some(full_probe()),
+        outlier: Some(Outlier::default()),
+        slow_start: Some(SlowStart {
+            window: "9s".parse().unwrap(),
+            exponent: 2.0,
+        }),
+        panic: Some(Share::percent(50)),
+        when_all_down: WhenAllDown::UseAll,
+        send_proxy: Some(SendProxy::V2),
+        source: Some([10, 0, 0, 9].into()),
+        hosts: vec![host],
+    }
+}
+
 /// Sets every setting to what is not its default, so that each is written out when serialized;
 /// a struct literal names all fields, so that the compiler asks for one that is added.
 fn full_config() -> toml::Table {
@@ -223,17 +245,7 @@ fn full_config() -> toml::Table {
         max_sessions: Some(Count::default()),
         admin: Admin::Disabled,
     };
-    let group = Group {
-        name: "blue".parse().unwrap(),
-        scheduler: Scheduler::SourceHash {
-            load_factor: Some(2.0),
-        },
-        sticky: Some(Sticky::default()),
-        probe: Some(full_probe()),
-        send_proxy: Some(SendProxy::V2),
-        source: Some([10, 0, 0, 9].into()),
-        hosts: vec![host],
-    };
+    let group = full_group(host);
     let rate = Rate {
         per_second: Count::default(),
         burst: Some(Count::default()),
@@ -253,6 +265,12 @@ fn full_config() -> toml::Table {
             rate_per_client: Some(rate),
         },
         retries: Retries::try_from(9).unwrap(),
+        backup: Some(Backup {
+            group: group.name.clone(),
+            min_up: Count::default(),
+            hold: "9s".parse().unwrap(),
+        }),
+        rebalance: Some(Rebalance::default()),
         queue: Queue {
             length: 9.try_into().unwrap(),
             ..Queue::default()

@@ -11,6 +11,8 @@ mod both;
 mod changes;
 #[path = "node/file.rs"]
 mod file;
+#[path = "node/health.rs"]
+mod health;
 #[path = "support/node.rs"]
 mod node;
 #[path = "node/people.rs"]

@@ -34,6 +34,7 @@ fn hosts(weights: &[u16]) -> (Vec<Candidate>, Arc<Memory>) {
         host: host("blue", index, &memory),
         weight: *weight,
         max_sessions: UNLIMITED,
+        portion: None,
     };
     (weights.iter().enumerate().map(candidate).collect(), memory)
 }
@@ -279,6 +280,7 @@ proptest! {
                             host: Arc::clone(&groups[group][index]),
                             weight: index as u16 + 1,
                             max_sessions: if most == 5 { UNLIMITED } else { most },
+                            portion: None,
                         })
                         .collect();
                     let sticky = sticky.then(Sticky::default);

@@ -23,7 +23,7 @@ use tokio::{
 
 pub use node::NodeError;
 use node::{Node, start_node};
-pub(crate) use people::check as check_people;
+pub(crate) use people::{check as check_people, trial};
 
 use crate::{
     config::{Config, Settings},
@@ -131,7 +131,8 @@ impl App {
         };
         tracing::info!(node = %node.name, threads, "starting; {room} sessions fit");
         let data = DataThreads::start(threads, node.access_log)?;
-        let balancer = Balancer::start_on(data.lanes(), room, Topology::default())?;
+        let balancer =
+            Balancer::start_on(data.lanes(), room, control.handle(), Topology::default())?;
         Ok(Self {
             balancer: Arc::new(balancer),
             node: None,

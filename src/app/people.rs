@@ -29,9 +29,10 @@ use crate::{
 };
 
 mod access;
+mod directories;
 mod options;
 
-pub(crate) use options::check;
+pub(crate) use options::{check, trial};
 
 /// Under which keys the journal keeps logins.
 pub(super) const KEPT: &str = "login/";

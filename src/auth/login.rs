@@ -255,7 +255,8 @@ impl fmt::Debug for Logins {
     }
 }
 
-fn backends(options: &Options) -> Result<Arc<Backends>, CommandError> {
+/// The backends of these settings.
+pub(super) fn new_backends(options: &Options) -> Result<Backends, CommandError> {
     let manner = Manner {
         fallback: options.fallback,
         break_glass_doors: options.break_glass_doors.clone(),
@@ -268,7 +269,7 @@ fn backends(options: &Options) -> Result<Arc<Backends>, CommandError> {
         ..
     } = options;
     match Backends::new(backends, users, directories, manner) {
-        Ok(backends) => Ok(Arc::new(backends.asking_again(options.ask_again.clone()))),
+        Ok(backends) => Ok(backends.asking_again(options.ask_again.clone())),
         Err(problems) => Err(CommandError::invalid(problems.join("; "))),
     }
 }
@@ -280,7 +281,7 @@ impl Logins {
     /// `invalid`: what is wrong with the users.
     pub fn new(options: Options, clock: Clock) -> Result<Self, CommandError> {
         let inner = Inner {
-            backends: backends(&options)?,
+            backends: Arc::new(new_backends(&options)?),
             options,
             table: Table::default(),
             throttle: Throttle::default(),

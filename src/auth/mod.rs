@@ -20,10 +20,12 @@ mod steps;
 mod table;
 mod throttle;
 pub mod tls;
+mod trial;
 
 pub use login::{Attempt, Effects, Entered, Login, Logins, Options, Record, Refused, Source};
 pub use rules::{Matcher, Rights, Rule};
 pub use steps::Steps;
+pub use trial::{Trial, Tried};
 
 /// The longest user name or password, in bytes.
 pub const MAX_INPUT: usize = 256;

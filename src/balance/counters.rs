@@ -42,6 +42,8 @@ pub struct HostCounters {
     pub total: Counter,
     /// Connections to it that failed or timed out.
     pub connect_failures: Counter,
+    /// Sessions that it reset before it had sent a byte.
+    pub early_resets: Counter,
     /// Times it was picked but had reached its `max_sessions`.
     pub full: Counter,
     /// Bytes through it.
@@ -50,6 +52,13 @@ pub struct HostCounters {
     pub connect_time: Histogram,
     /// How long sessions with it lasted, from accept to end.
     pub session_time: Histogram,
+}
+
+impl HostCounters {
+    /// Sessions that failed through its doing, as far as that can be told from here.
+    pub fn failures(&self) -> u64 {
+        self.connect_failures.get() + self.early_resets.get()
+    }
 }
 
 /// What is counted of one service.
@@ -137,6 +146,13 @@ impl ServiceCounters {
     pub(super) fn leave(&self) {
         self.active.fetch_sub(1, Relaxed);
     }
+}
+
+/// Takes one from `budget` unless it is used up.
+pub(super) fn take_back(budget: &AtomicU32) -> bool {
+    budget
+        .fetch_update(AcqRel, Relaxed, |left| left.checked_sub(1))
+        .is_ok()
 }
 
 /// Adds one to `slots` unless there are `limit` already. Exact under any concurrency, and ordered

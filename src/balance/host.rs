@@ -18,8 +18,10 @@ use arc_swap::ArcSwapOption;
 use super::{
     closing::Closing,
     counters::{HostCounters, take_slot},
+    portion::Portion,
     ranking::Ranking,
     scheduler::{Latency, Memory},
+    shedding::Shedding,
 };
 use crate::model::name::HostPath;
 
@@ -37,6 +39,7 @@ pub struct Host {
     memory: Arc<Memory>,
     load: Arc<Load>,
     closing: Closing,
+    shedding: Shedding,
     ranking: ArcSwapOption<(Weak<Ranking>, usize)>,
     /// When weighted round robin is to pick it next; see there.
     pub(super) position: AtomicU64,
@@ -72,6 +75,8 @@ pub struct Candidate {
     pub weight: u16,
     /// Sessions at a time, [`UNLIMITED`] for no limit.
     pub max_sessions: u32,
+    /// How much it takes of what a scheduler would give it; `None` for all.
+    pub portion: Option<Arc<Portion>>,
 }
 
 impl Host {
@@ -84,6 +89,7 @@ impl Host {
             memory,
             load: Arc::default(),
             closing: Closing::default(),
+            shedding: Shedding::default(),
             ranking: ArcSwapOption::empty(),
             position: AtomicU64::new(0),
             latency: Latency::default(),
@@ -123,6 +129,11 @@ impl Host {
     /// Whether a session on it that started at `started` was asked to end.
     pub fn is_closing(&self, started: u64) -> bool {
         self.closing.is_asked(started)
+    }
+
+    /// Which of its sessions are to end so that they come back elsewhere; see [`Shedding`].
+    pub fn shedding(&self) -> &Shedding {
+        &self.shedding
     }
 
     /// Makes `ranking` the one that is told when this host's load changes; it stands there at

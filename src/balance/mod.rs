@@ -6,9 +6,11 @@ pub mod closing;
 pub mod counters;
 pub mod histogram;
 pub mod host;
+pub mod portion;
 pub mod ranking;
 pub mod scheduler;
 pub mod service;
+pub mod shedding;
 pub mod view;
 
 pub use host::{Candidate, Host, Lease};

@@ -140,6 +140,8 @@ impl View {
         tried: &[u64],
     ) -> Result<Lease, NoHost> {
         let mut excluded = Cow::Borrowed(tried);
+        // Who was picked but takes only a portion: it takes the session if nobody else does.
+        let mut spared = None;
         for draw in 0..DRAWS {
             let ask = Ask {
                 client,
@@ -148,18 +150,28 @@ impl View {
                 excluded: &excluded,
             };
             let Some(index) = self.scheduler.pick(&self.hosts, &ask) else {
+                if spared.is_some() {
+                    break;
+                }
                 return Err(if draw == 0 {
                     NoHost::None
                 } else {
                     NoHost::Full
                 });
             };
-            if let Some(lease) = Lease::take(&self.hosts[index]) {
+            if let Some(portion) = &self.hosts[index].portion
+                && !portion.takes(now, random.rotate_left(draw as u32 * 7))
+            {
+                spared = spared.or(Some(index));
+            } else if let Some(lease) = Lease::take(&self.hosts[index]) {
                 return Ok(lease);
             }
             excluded.to_mut().push(self.hosts[index].host.serial());
         }
-        self.first_with_room(random, tried).ok_or(NoHost::Full)
+        let spared = spared.and_then(|index| Lease::take(&self.hosts[index]));
+        spared
+            .or_else(|| self.first_with_room(random, tried))
+            .ok_or(NoHost::Full)
     }
 
     /// The host that a session would be sent to, without taking a place on it.

@@ -19,6 +19,7 @@ mod run;
 mod show;
 mod style;
 mod table;
+mod trial;
 mod watch;
 
 use std::{

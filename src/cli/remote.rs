@@ -9,11 +9,11 @@ use tokio::runtime;
 
 use super::{
     Arguments, Exit,
-    arguments::{ChangeOptions, Remote},
+    arguments::{Auth, ChangeOptions, Remote},
     client::{BusOptions, Client, Keeper, Reply, Trouble, Via},
     complain, follow, login, replace,
     request::{Wrong, changing, request},
-    say, show, style, terminal, watch,
+    say, show, style, terminal, trial, watch,
 };
 use crate::model::{
     command::{Command, Request},
@@ -47,6 +47,9 @@ pub(super) struct Node {
 
 /// Does `action`.
 pub(super) fn run(action: Remote, way: Way) -> Exit {
+    if let Remote::Auth(Auth::Test { user, config }) = &action {
+        return trial::run(user, config, way.json);
+    }
     let node = Node::new(way);
     let watching = matches!(action, Remote::Status { watch: true });
     if let Remote::Events(events) = &action

@@ -44,6 +44,9 @@ pub(super) fn request(action: Remote) -> Result<Request, Wrong> {
         Remote::Logins => Command::Logins {}.into(),
         Remote::EndLogin { login } => Command::EndLogin { login }.into(),
         Remote::Auth(Auth::Explain { user }) => Command::ExplainAccess { user }.into(),
+        Remote::Auth(Auth::Test { .. }) => {
+            return Err(usage("a trial asks the directories, not a node"));
+        }
     })
 }
 

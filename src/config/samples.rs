@@ -11,8 +11,8 @@ use crate::model::{
     name::Name,
     period::Period,
     topology::{
-        Admin, Count, Group, Host, Limits, Probe, Queue, Retries, Scheduler, Service, Sticky, Tcp,
-        Timeouts, Topology, Weight,
+        Admin, Backup, Count, Group, Host, Limits, Outlier, Probe, Queue, Rebalance, Retries,
+        Scheduler, Service, Share, SlowStart, Sticky, Tcp, Timeouts, Topology, Weight, WhenAllDown,
     },
 };
 
@@ -79,18 +79,62 @@ fn group(name: Name) -> impl Strategy<Value = Group> {
         Sticky { ttl, entries }
     });
     let hosts = names(0, 4).prop_flat_map(|names| names.into_iter().map(host).collect::<Vec<_>>());
-    let checks = (option::of(probe()), towards_hosts());
+    let checks = (option::of(probe()), health(), towards_hosts());
     (scheduler(), option::of(sticky), checks, hosts).prop_map(
-        move |(scheduler, sticky, (probe, (send_proxy, source)), hosts)| Group {
+        move |(
+            scheduler,
+            sticky,
+            (probe, (outlier, slow_start, panic), (send_proxy, source)),
+            hosts,
+        )| Group {
             name: name.clone(),
             scheduler,
             sticky,
             probe,
+            outlier,
+            slow_start,
+            panic,
+            when_all_down: if panic.is_some() {
+                WhenAllDown::UseAll
+            } else {
+                WhenAllDown::Refuse
+            },
             send_proxy,
             source,
             hosts,
         },
     )
+}
+
+type Health = (Option<Outlier>, Option<SlowStart>, Option<Share>);
+
+fn health() -> impl Strategy<Value = Health> {
+    let share = || (0..=100_u8).prop_map(Share::percent);
+    let positive = || (1..300_000_000_000_u64).prop_map(Period::from_millis);
+    let times = (positive(), positive(), positive());
+    let outlier = (count(), times, share()).prop_map(|(failures, times, max_ejected)| Outlier {
+        failures,
+        window: times.0,
+        eject: times.1.min(times.2),
+        max_eject: times.1.max(times.2),
+        max_ejected,
+    });
+    let exponent = prop_oneof![Just(1.0), 0.1..=10.0];
+    let slow_start = (positive(), exponent);
+    let slow_start = slow_start.prop_map(|(window, exponent)| SlowStart { window, exponent });
+    (
+        option::of(outlier),
+        option::of(slow_start),
+        option::of(share()),
+    )
+}
+
+fn rebalance() -> impl Strategy<Value = Rebalance> {
+    (count(), period(), period()).prop_map(|(rate, idle, min_age)| Rebalance {
+        rate,
+        idle,
+        min_age,
+    })
 }
 
 fn probe() -> impl Strategy<Value = Probe> {
@@ -127,27 +171,41 @@ fn service(name: Name, listen: Vec<Address>) -> impl Strategy<Value = Service> {
     });
     let groups =
         names(1, 3).prop_flat_map(|names| names.into_iter().map(group).collect::<Vec<_>>());
-    (timeouts, edge(), 0..=16_i64, groups, any::<[bool; 2]>()).prop_map(
-        move |(timeouts, edge, retries, groups, [active, default_timeouts])| {
-            edge.put_on(Service {
-                name: name.clone(),
-                listen: listen.clone(),
-                active: active.then(|| groups[groups.len() - 1].name.clone()),
-                timeouts: if default_timeouts {
-                    Timeouts::default()
-                } else {
-                    timeouts
-                },
-                retries: Retries::try_from(retries).unwrap(),
-                groups,
-                limits: Limits::default(),
-                queue: Queue::default(),
-                access: Vec::new(),
-                proxy_protocol: None,
-                tcp: Tcp::default(),
-            })
-        },
+    (
+        timeouts,
+        edge(),
+        0..=16_i64,
+        groups,
+        any::<[bool; 2]>(),
+        option::of(rebalance()),
     )
+        .prop_map(
+            move |(timeouts, edge, retries, groups, [active, default_timeouts], rebalance)| {
+                edge.put_on(Service {
+                    name: name.clone(),
+                    listen: listen.clone(),
+                    active: active.then(|| groups[groups.len() - 1].name.clone()),
+                    timeouts: if default_timeouts {
+                        Timeouts::default()
+                    } else {
+                        timeouts
+                    },
+                    retries: Retries::try_from(retries).unwrap(),
+                    backup: (!active && groups.len() > 1).then(|| Backup {
+                        group: groups[1].name.clone(),
+                        min_up: Count::default(),
+                        hold: timeouts.idle,
+                    }),
+                    rebalance,
+                    groups,
+                    limits: Limits::default(),
+                    queue: Queue::default(),
+                    access: Vec::new(),
+                    proxy_protocol: None,
+                    tcp: Tcp::default(),
+                })
+            },
+        )
 }
 
 pub(super) fn topology() -> impl Strategy<Value = Topology> {

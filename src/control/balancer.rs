@@ -2,6 +2,7 @@
 //! It must not own the process: no signals, no exit, no logging set-up, nothing global.
 
 use std::{
+    collections::HashMap,
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -11,11 +12,15 @@ use tokio::runtime::Handle;
 
 use super::{
     reconcile::{PrepareError, Prepared, Runtime},
+    running::Kept,
     status::NodeStatus,
+    watch::{self, Rope},
 };
 use crate::{
+    health::{Means, report::Report},
     model::{
         check::check,
+        event::Event,
         name::{HostPath, Name},
         problem::Problem,
         state::Target,
@@ -37,7 +42,9 @@ const GRACE: Duration = Duration::from_secs(2);
 /// end for as long as the runtime that they are on.
 #[derive(Debug)]
 pub struct Balancer {
-    runtime: Mutex<Runtime>,
+    runtime: Arc<Mutex<Runtime>>,
+    /// Below the runtime: when this is dropped, the watch sees that it is gone.
+    bell: Rope,
 }
 
 /// Why a topology cannot be run. What ran before still does.
@@ -73,22 +80,23 @@ impl Balancer {
     /// # Errors
     /// When the topology contradicts itself, or an address cannot be bound.
     pub fn start(topology: Topology, runtime: Handle) -> Result<Self, ApplyError> {
-        let lane = Lane::new(runtime, Instant::now(), false);
-        Self::start_on(vec![Arc::new(lane)], u32::MAX, topology)
+        let lane = Lane::new(runtime.clone(), Instant::now(), false);
+        Self::start_on(vec![Arc::new(lane)], u32::MAX, &runtime, topology)
     }
 
-    /// Runs `topology` on `lanes`, on which `room` sessions fit.
+    /// Runs `topology` on `lanes`, on which `room` sessions fit. Hosts are probed on `probes`.
     ///
     /// # Errors
     /// When the topology contradicts itself, or an address cannot be bound.
     pub fn start_on(
         lanes: Vec<Arc<Lane>>,
         room: u32,
+        probes: &Handle,
         topology: Topology,
     ) -> Result<Self, ApplyError> {
-        let balancer = Self {
-            runtime: Mutex::new(Runtime::new(lanes, room)),
-        };
+        let runtime = Arc::new(Mutex::new(Runtime::new(lanes, room)));
+        let bell = watch::begin(&runtime, probes);
+        let balancer = Self { runtime, bell };
         balancer.apply(topology)?;
         Ok(balancer)
     }
@@ -117,6 +125,7 @@ impl Balancer {
 
     pub(super) fn commit(&self, prepared: Prepared) {
         self.runtime().commit(prepared);
+        self.bell.ring();
     }
 
     /// Asks the sessions of `target` that are open now to end; they are reset.
@@ -132,6 +141,48 @@ impl Balancer {
     /// Which host a client of `service` would get now, and why.
     pub(super) fn explain_client(&self, service: &Name, client: IpAddr) -> (String, Vec<String>) {
         self.runtime().explain_client(service, client)
+    }
+
+    /// What probes have from the settings, from now on.
+    pub fn set_means(&self, means: Means) {
+        self.runtime().set_means(means);
+    }
+
+    /// What has happened to hosts since this was last called, oldest first: `host.down` and the
+    /// like. At most 10,000 wait; past that the oldest are forgotten.
+    pub fn take_events(&self) -> Vec<Event> {
+        self.runtime().take_events()
+    }
+
+    /// Has `hearer` called whenever [`Self::take_events`] has something to give. It must not wait.
+    /// Only the first one counts.
+    pub fn hear(&self, hearer: impl Fn() + Send + Sync + 'static) {
+        self.bell.hear(Box::new(hearer));
+    }
+
+    /// What there is to say of a host's health; `None` for a host that does not run.
+    pub fn health_of(&self, host: &HostPath) -> Option<Report> {
+        self.runtime().health_of(host)
+    }
+
+    /// The group of a service that takes new sessions.
+    pub(super) fn serving(&self, service: &Name) -> Option<Name> {
+        self.runtime().serving(service)
+    }
+
+    /// Whether new sessions may go to a host now, as far as it is not full.
+    pub(super) fn takes_sessions(&self, host: &HostPath) -> bool {
+        self.runtime().takes_sessions(host)
+    }
+
+    /// What is to be kept of the services' health over a restart.
+    pub(super) fn health(&self) -> HashMap<Name, Kept> {
+        self.runtime().health()
+    }
+
+    /// What was kept of it, for the services that are run next.
+    pub(super) fn restore_health(&self, kept: HashMap<Name, Kept>) {
+        self.runtime().restore_health(kept);
     }
 
     /// What runs.

@@ -18,6 +18,7 @@ use super::{
     answer::Answer,
     balancer::{ApplyError, Balancer},
     beginning::begin,
+    flips::{self, Flips},
     handle::{Control, LAG, Message, WAITING},
     jobs::Jobs,
     outside::{Access, File, Told},
@@ -109,8 +110,18 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
         first,
         redo_file,
     } = start;
+    balancer.restore_health(flips::kept(record.as_ref()));
     let state = begin(&balancer, record.as_mut(), first)?;
     let (messages, inbox) = sync_channel(WAITING);
+    let messages = Arc::new(messages);
+    // Weak: a balancer that is there for others too must not keep the task alive. Where the task
+    // has too much to do to hear, it looks by itself when it is done with that.
+    let waiting = Arc::downgrade(&messages);
+    balancer.hear(move || {
+        if let Some(messages) = waiting.upgrade() {
+            let _ = messages.try_send(Message::Happened);
+        }
+    });
     let (published, _) = broadcast::channel(LAG);
     let epoch = record.epoch().into();
     let control = Control {
@@ -139,6 +150,7 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
     let controller = Controller {
         pipeline,
         jobs: Jobs::default(),
+        flips: Flips::default(),
         leaving: false,
     };
     let thread = thread::Builder::new().name("control".to_owned());
@@ -150,6 +162,7 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
 struct Controller {
     pipeline: Pipeline,
     jobs: Jobs,
+    flips: Flips,
     /// Nothing is carried out any more.
     leaving: bool,
 }
@@ -179,6 +192,7 @@ impl Controller {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             self.jobs.look(&mut self.pipeline);
+            self.flips.look(&mut self.pipeline);
         }
         self.leave();
     }
@@ -186,6 +200,7 @@ impl Controller {
     /// Says that the node is stopping, once.
     fn leave(&mut self) {
         if !std::mem::replace(&mut self.leaving, true) {
+            self.flips.keep(&mut self.pipeline);
             self.pipeline.give_up_file();
             self.note(Event::bare("node.stopping", self.pipeline.node.clone()));
         }
@@ -203,7 +218,7 @@ impl Controller {
         if busy || self.pipeline.unwritten.is_some() {
             LOOK
         } else {
-            IDLE
+            self.flips.patience().unwrap_or(IDLE)
         }
     }
 
@@ -226,6 +241,8 @@ impl Controller {
                     self.flush(&mut changes);
                     return false;
                 }
+                // The look that follows is all there is to do.
+                Message::Happened => {}
                 Message::Record { entry, reply } => {
                     let entry = Entry {
                         time: now(),

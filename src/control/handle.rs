@@ -38,6 +38,8 @@ pub(super) enum Message {
         id: (String, String),
         reply: oneshot::Sender<Result<Seen, CommandError>>,
     },
+    /// Something has happened to a host.
+    Happened,
     /// The task carries out nothing that comes after this.
     Leave {
         reply: oneshot::Sender<()>,
@@ -58,7 +60,7 @@ pub(super) enum Message {
 /// A handle on a running node. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Control {
-    pub(super) messages: SyncSender<Message>,
+    pub(super) messages: Arc<SyncSender<Message>>,
     pub(super) published: broadcast::Sender<Recorded>,
     pub(super) epoch: Arc<str>,
     pub(super) node: crate::model::name::Name,

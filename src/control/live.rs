@@ -3,17 +3,19 @@
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
-use super::terms::terms;
+use super::{running::Surroundings, terms::terms};
 use crate::{
     balance::{
         Candidate, Host, View,
         host::UNLIMITED,
+        portion::{Portion, Warmup},
         scheduler::{self, Memory},
         view::Terms,
     },
+    health::{self, memory::Remembered},
     model::{
         name::{GroupPath, Name},
-        topology::{self, Admin},
+        topology::{self, Admin, WhenAllDown},
     },
 };
 
@@ -22,15 +24,25 @@ use crate::{
 pub(super) struct Group {
     memory: Arc<Memory>,
     hosts: HashMap<Name, Arc<Host>>,
+    pub(super) health: health::group::Group,
+    /// Failed sessions that were counted already, by the serial of the host.
+    counted: HashMap<u64, u64>,
 }
 
 impl Group {
     /// The group as `wanted` has it. Hosts known under the same name and address are kept, with
     /// their counters and sessions.
-    pub(super) fn become_like(self, path: &GroupPath, wanted: &topology::Group) -> Self {
+    pub(super) fn become_like(
+        self,
+        path: &GroupPath,
+        wanted: &topology::Group,
+        remembered: &Remembered,
+    ) -> Self {
         let Self {
             memory,
             hosts: mut known,
+            mut health,
+            counted,
         } = self;
         let hosts = wanted.hosts.iter().map(|host| {
             let address = host.address.socket();
@@ -45,7 +57,13 @@ impl Group {
             (host.name.clone(), live)
         });
         let hosts = hosts.collect();
-        Self { memory, hosts }
+        health.become_like(wanted, remembered);
+        Self {
+            memory,
+            hosts,
+            health,
+            counted,
+        }
     }
 
     /// The host called `name`.
@@ -53,34 +71,93 @@ impl Group {
         self.hosts.get(name).cloned()
     }
 
-    /// The hosts that may take sessions: enabled, and with a weight.
-    fn candidates(&self, wanted: &topology::Group) -> Vec<Candidate> {
-        let takes = |host: &&topology::Host| host.admin == Admin::Enabled && host.weight.get() > 0;
+    /// Tells the health of the hosts which sessions have failed since this was last called.
+    pub(super) fn count_failures(&mut self, now: u64) {
+        if !self.health.heeds_sessions() {
+            self.counted.clear();
+            return;
+        }
+        let before = std::mem::take(&mut self.counted);
+        for (name, host) in &self.hosts {
+            let failures = host.counters.failures();
+            // What was before anybody counted does not count.
+            let counted = before.get(&host.serial()).copied().unwrap_or(failures);
+            let new = u32::try_from(failures.saturating_sub(counted)).unwrap_or(u32::MAX);
+            self.health.count(name, now, new);
+            self.counted.insert(host.serial(), failures);
+        }
+    }
+
+    /// The hosts that may take sessions: those that are enabled, have a weight and are in health;
+    /// without any, all but the last condition, where that is wanted.
+    fn candidates(&self, wanted: &topology::Group, around: Surroundings) -> Vec<Candidate> {
+        let in_health = |host: &topology::Host| self.health.is_usable(&host.name);
+        let mut found = Vec::new();
+        if self.health.is_released() {
+            found = self.candidates_that(wanted, around, in_health);
+        }
+        if found.is_empty() && wanted.when_all_down == WhenAllDown::UseAll {
+            found = self.candidates_that(wanted, around, |_| true);
+        }
+        found
+    }
+
+    fn candidates_that(
+        &self,
+        wanted: &topology::Group,
+        around: Surroundings,
+        may: impl Fn(&topology::Host) -> bool,
+    ) -> Vec<Candidate> {
+        let takes = |host: &&topology::Host| {
+            host.admin == Admin::Enabled && host.weight.get() > 0 && may(host)
+        };
         let candidate = |host: &topology::Host| {
+            let wishes = self.health.wishes(&host.name);
+            let most = host.max_sessions.map_or(UNLIMITED, |count| count.get());
+            let weight = u64::from(host.weight.get()) * u64::from(wishes.percent.max(100)) / 100;
             Some(Candidate {
                 host: self.host(&host.name)?,
-                weight: host.weight.get(),
-                max_sessions: host.max_sessions.map_or(UNLIMITED, |count| count.get()),
+                weight: weight.min(MAX_WEIGHT) as u16,
+                max_sessions: most.min(wishes.max_sessions.unwrap_or(UNLIMITED)),
+                portion: self.portion(wanted, host, around),
             })
         };
-        wanted
-            .hosts
-            .iter()
-            .filter(takes)
-            .filter_map(candidate)
-            .collect()
+        let hosts = wanted.hosts.iter().filter(takes);
+        hosts.filter_map(candidate).collect()
+    }
+
+    /// How much the host takes, where that is not all.
+    fn portion(
+        &self,
+        wanted: &topology::Group,
+        host: &topology::Host,
+        around: Surroundings,
+    ) -> Option<Arc<Portion>> {
+        let warmup = wanted.slow_start.zip(self.health.back_since(&host.name));
+        let warmup = warmup.map(|(slow, since)| Warmup {
+            since: since.saturating_sub(around.base),
+            window: slow.window.duration().as_millis() as u64,
+            exponent: slow.exponent,
+        });
+        let warmup = warmup.filter(|warmup| warmup.at(around.now - around.base) < 1.0);
+        let percent = self.health.wishes(&host.name).percent.min(100) as u8;
+        let portion = Portion { percent, warmup };
+        (percent < 100 || warmup.is_some()).then(|| Arc::new(portion))
     }
 }
 
-/// What sessions of `wanted` are to look at; `room` sessions fit where it sets no limit. What is
+/// What a weight can be at most, also where a host asks for more.
+const MAX_WEIGHT: u64 = 256;
+
+/// What sessions of `wanted` are to look at, of which the group `active` serves. What is
 /// counted for the limits of `before` goes on to be counted.
 pub(super) fn view(
     wanted: &topology::Service,
+    active: Option<&topology::Group>,
     groups: &HashMap<Name, Group>,
-    room: u32,
+    around: Surroundings,
     before: Option<&Terms>,
 ) -> View {
-    let active = wanted.active_group();
     let live = active.and_then(|group| groups.get(&group.name));
     let (name, kind, sticky) = match active {
         Some(group) => (group.name.clone(), group.scheduler, group.sticky),
@@ -89,12 +166,12 @@ pub(super) fn view(
     };
     let hosts = active
         .zip(live)
-        .map_or_else(Vec::new, |(group, live)| live.candidates(group));
+        .map_or_else(Vec::new, |(group, live)| live.candidates(group, around));
     let memory = live
         .map(|live| Arc::clone(&live.memory))
         .unwrap_or_default();
     let scheduler = scheduler::build(kind, sticky, &hosts, &memory);
-    let terms = terms(wanted, room, before);
+    let terms = terms(wanted, around.room, before);
     View::new(name, terms, hosts.into(), scheduler)
 }
 

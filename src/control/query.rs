@@ -1,10 +1,7 @@
 //! Answers to commands that change nothing.
 //! It must not show anybody what lies outside their scope.
 
-use std::{
-    net::IpAddr,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -19,10 +16,10 @@ use crate::model::{
     command::Command,
     compare::compare,
     error::CommandError,
-    name::{HostPath, Name},
+    name::Name,
     policy::Authorized,
     principal::{Principal, Scope},
-    topology::{Admin, Service, Topology},
+    topology::{Service, Topology},
 };
 
 /// What `history` and `events` give when nobody says how many.
@@ -57,7 +54,7 @@ pub(super) fn answer(
             host,
             service,
             client,
-        } => explain(pipeline, host.as_ref(), service.as_ref(), *client),
+        } => super::explain::explain(pipeline, host.as_ref(), service.as_ref(), *client),
         command => {
             let Some(access) = &pipeline.access else {
                 return Err(CommandError::invalid(
@@ -203,70 +200,4 @@ fn events(
     });
     let shown: Vec<Value> = shown.collect();
     Ok(json!({"events": shown}))
-}
-
-fn explain(
-    pipeline: &Pipeline,
-    host: Option<&HostPath>,
-    service: Option<&Name>,
-    client: Option<IpAddr>,
-) -> Result<Value, CommandError> {
-    match (host, service, client) {
-        (Some(host), None, None) => explain_host(pipeline, host),
-        (None, Some(service), Some(client)) => {
-            let found = pipeline.state.topology.service(service);
-            found.ok_or_else(|| CommandError::not_found("service", service))?;
-            let (verdict, because) = pipeline.balancer.explain_client(service, client);
-            Ok(json!({"verdict": verdict, "because": because}))
-        }
-        _ => Err(CommandError::invalid(
-            "explain takes a host, or a service and a client",
-        )),
-    }
-}
-
-/// Why a host gets sessions, or does not: every reason, the first one first.
-fn explain_host(pipeline: &Pipeline, path: &HostPath) -> Result<Value, CommandError> {
-    let topology = &pipeline.state.topology;
-    let host = topology
-        .host(path)
-        .ok_or_else(|| CommandError::not_found("host", path))?;
-    let service = topology.service(&path.service);
-    let active = service
-        .and_then(|service| service.active_group())
-        .map(|group| &group.name);
-    let sessions = pipeline.balancer.active_on(path).unwrap_or(0);
-    let mut because = Vec::new();
-    match host.admin {
-        Admin::Enabled => {}
-        Admin::Draining => because.push(format!("it is draining; {sessions} sessions are left")),
-        Admin::Disabled => because.push("it is disabled".to_owned()),
-    }
-    if active != Some(&path.group) {
-        let active = active.map_or("none", |name| name.as_str());
-        because.push(format!(
-            "group {} is not active; the active group is {active}",
-            path.group
-        ));
-    }
-    if host.weight.get() == 0 {
-        because.push("its weight is 0".to_owned());
-    }
-    if host.max_sessions.is_some_and(|most| sessions >= most.get()) {
-        because.push(format!(
-            "it is full: it has {sessions} sessions, as many as max_sessions allows"
-        ));
-    }
-    let verdict = if because.is_empty() {
-        "takes sessions"
-    } else {
-        "takes no sessions"
-    };
-    if because.is_empty() {
-        because.push(format!(
-            "it is enabled, in the active group, with weight {}; it has {sessions} sessions",
-            host.weight.get()
-        ));
-    }
-    Ok(json!({"verdict": verdict, "because": because}))
 }

@@ -7,7 +7,7 @@
 //! that is dropped leaves no trace.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     io,
     net::IpAddr,
     sync::Arc,
@@ -18,14 +18,17 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     listening::{Key, Listening, keys},
-    live::{self, Group},
+    live,
+    running::{Kept, Running, Surroundings},
     status::{NodeStatus, service_status},
 };
 use crate::{
     balance::{Host, Service},
+    health::checker::Checker,
     model::{
         address::Address,
-        name::{GroupPath, HostPath, Name},
+        event::Event,
+        name::{HostPath, Name},
         state::Target,
         topology::{self, Topology},
     },
@@ -34,6 +37,8 @@ use crate::{
         listener::{Acceptors, Left, Listener},
     },
 };
+
+mod health;
 
 /// Why the world refused a topology.
 #[derive(Debug, thiserror::Error)]
@@ -61,12 +66,13 @@ pub struct Runtime {
     pub(super) left: HashMap<Key, Left>,
     /// Services that were removed, until their last session has ended.
     retired: Vec<Arc<Service>>,
-}
-
-#[derive(Debug)]
-struct Running {
-    service: Arc<Service>,
-    groups: HashMap<Name, Group>,
+    /// What the clock of the lanes lacks to milliseconds since 1970.
+    base: u64,
+    /// What was known of the services' health before the start.
+    kept: HashMap<Name, Kept>,
+    checker: Option<Checker>,
+    /// What happened without a command and nobody has asked for yet.
+    happened: VecDeque<Event>,
 }
 
 /// A topology that the world has agreed to.
@@ -89,6 +95,10 @@ impl Runtime {
             listening: HashMap::new(),
             left: HashMap::new(),
             retired: Vec::new(),
+            base: health::base(),
+            kept: HashMap::new(),
+            checker: None,
+            happened: VecDeque::new(),
         }
     }
 
@@ -145,6 +155,7 @@ impl Runtime {
         for service in &next.services {
             self.show(service);
         }
+        self.check(&next);
         for (service, key, acceptors) in accepting {
             let Some(running) = self.services.get(&service) else {
                 continue;
@@ -175,34 +186,10 @@ impl Runtime {
 
     /// Swaps in the view of `wanted`. Hosts whose path and address stay keep their counters.
     fn show(&mut self, wanted: &topology::Service) {
-        let mut old = self.services.remove(&wanted.name);
-        let groups: HashMap<Name, Group> = wanted
-            .groups
-            .iter()
-            .map(|group| {
-                let known = old.as_mut().and_then(|old| old.groups.remove(&group.name));
-                let path = GroupPath {
-                    service: wanted.name.clone(),
-                    group: group.name.clone(),
-                };
-                (
-                    group.name.clone(),
-                    known.unwrap_or_default().become_like(&path, group),
-                )
-            })
-            .collect();
-        let before = old.as_ref().map(|old| old.service.view());
-        let before = before.as_ref().map(|view| &view.terms);
-        let view = live::view(wanted, &groups, self.room, before);
-        let service = match old {
-            Some(old) => {
-                old.service.show(view);
-                old.service
-            }
-            None => Arc::new(Service::new(wanted.name.clone(), view)),
-        };
-        self.services
-            .insert(wanted.name.clone(), Running { service, groups });
+        let old = self.services.remove(&wanted.name);
+        let kept = self.kept.remove(&wanted.name).unwrap_or_default();
+        let running = Running::new(wanted, old, &kept, self.around());
+        self.services.insert(wanted.name.clone(), running);
     }
 
     fn drop_unwanted(&mut self, next: &Topology) {
@@ -283,20 +270,26 @@ impl Runtime {
         let wanted = self
             .topology
             .service(service)
-            .and_then(|service| service.active_group());
+            .and_then(|service| running.serving(service));
         let kind = wanted.map_or("", |group| group.scheduler.kind());
         live::explain_client(&running.service.view(), kind, client, now)
     }
 
     /// How everything is.
     pub fn status(&self) -> NodeStatus {
+        let now = self.now();
         let services = self.topology.services.iter().filter_map(|service| {
             let running = self.services.get(&service.name)?;
-            let host = |group: &Name, host: &Name| running.groups.get(group)?.host(host);
+            let host = |group: &Name, host: &Name| {
+                let group = running.groups.get(group)?;
+                Some((group.host(host)?, group.health.report(host, now)))
+            };
+            let serving = running.serving(service).map(|group| &group.name);
             Some(service_status(
                 service,
                 self.bound(service),
                 &running.service,
+                serving,
                 host,
             ))
         });

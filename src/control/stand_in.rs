@@ -40,7 +40,7 @@ impl Control {
             }
         });
         Self {
-            messages,
+            messages: messages.into(),
             published,
             epoch: "memory".into(),
             node,
@@ -87,7 +87,7 @@ fn take(
             let _ = reply.send(seen.map_err(unavailable));
         }
         Message::Leave { reply } => drop(reply.send(())),
-        Message::Stop => {}
+        Message::Stop | Message::Happened => {}
         Message::Kept { prefix, reply } => {
             let _ = reply.send(record.kept(&prefix).map_err(unavailable));
         }

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use crate::{
     balance::{Host, Service, histogram::Snapshot},
+    health::report::Report,
     model::{
         name::Name,
         topology::{self, Admin},
@@ -87,10 +88,14 @@ pub struct HostStatus {
     pub weight: u16,
     /// What the operator wants of it.
     pub admin: Admin,
+    /// What was seen of it.
+    pub health: Report,
     /// Its sessions.
     pub sessions: Sessions,
     /// Connections to it that failed.
     pub connect_failures: u64,
+    /// Sessions that it reset before it had sent a byte.
+    pub early_resets: u64,
     /// Times it was picked but full.
     pub full: u64,
     /// Bytes through it.
@@ -101,12 +106,14 @@ pub struct HostStatus {
     pub session_time: Snapshot,
 }
 
-/// The status of `wanted`, which runs as `live`, with the hosts that `find` finds.
+/// The status of `wanted`, which runs as `live`, with the hosts that `find` finds; the group
+/// `serving` takes new sessions.
 pub(super) fn service_status(
     wanted: &topology::Service,
     listen: Vec<SocketAddr>,
     live: &Service,
-    find: impl Fn(&Name, &Name) -> Option<Arc<Host>>,
+    serving: Option<&Name>,
+    find: impl Fn(&Name, &Name) -> Option<(Arc<Host>, Report)>,
 ) -> ServiceStatus {
     let counters = &live.counters;
     let group = |group: &topology::Group| GroupStatus {
@@ -115,13 +122,16 @@ pub(super) fn service_status(
         hosts: group
             .hosts
             .iter()
-            .filter_map(|host| Some(host_status(host, &*find(&group.name, &host.name)?)))
+            .filter_map(|host| {
+                let (live, health) = find(&group.name, &host.name)?;
+                Some(host_status(host, &live, health))
+            })
             .collect(),
     };
     ServiceStatus {
         name: wanted.name.clone(),
         listen,
-        active: wanted.active_group().map(|group| group.name.clone()),
+        active: serving.cloned(),
         sessions: Sessions {
             active: counters.active(),
             total: counters.total.get(),
@@ -136,18 +146,20 @@ pub(super) fn service_status(
     }
 }
 
-fn host_status(wanted: &topology::Host, live: &Host) -> HostStatus {
+fn host_status(wanted: &topology::Host, live: &Host, health: Report) -> HostStatus {
     let counters = &live.counters;
     HostStatus {
         name: wanted.name.clone(),
         address: live.address(),
         weight: wanted.weight.get(),
         admin: wanted.admin,
+        health,
         sessions: Sessions {
             active: live.active(),
             total: counters.total.get(),
         },
         connect_failures: counters.connect_failures.get(),
+        early_resets: counters.early_resets.get(),
         full: counters.full.get(),
         bytes: bytes(&counters.bytes),
         connect_time: counters.connect_time.snapshot(),

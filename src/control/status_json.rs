@@ -1,13 +1,15 @@
 //! The status of a node as the answer to `status` shows it.
 //! It must not show what lies outside the caller's scope.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use serde_json::{Value, json};
 
 use super::{
     pipeline::Pipeline,
     status::{GroupStatus, HostStatus, ServiceStatus},
 };
-use crate::model::principal::Scope;
+use crate::{health::history::Seen, model::principal::Scope};
 
 /// The node and those of its services that `scope` covers.
 pub(super) fn node(pipeline: &Pipeline, scope: &Scope) -> Value {
@@ -45,8 +47,23 @@ fn host(host: &HostStatus) -> Value {
         "address": host.address,
         "weight": host.weight,
         "admin": host.admin,
-        "health": "unknown",
-        "reason": "it is not probed",
+        "health": host.health.health.word(),
+        "reason": host.health.reason,
+        "since": host.health.since.map(time),
+        "results": results(&host.health.results),
+        "outlook": host.health.outlook,
         "sessions": {"active": host.sessions.active, "total": host.sessions.total},
     })
+}
+
+/// Results of probes in short, oldest first: `++-`.
+pub(super) fn results(seen: &[Seen]) -> String {
+    let sign = |seen: &Seen| if seen.passed { '+' } else { '-' };
+    seen.iter().map(sign).collect()
+}
+
+/// A time in milliseconds since 1970, as RFC 3339 has it.
+pub(super) fn time(millis: u64) -> String {
+    let time = UNIX_EPOCH + Duration::from_millis(millis);
+    humantime::format_rfc3339_millis(time).to_string()
 }

@@ -14,14 +14,25 @@ use crate::model::{
 };
 
 mod agent;
+pub mod brake;
+pub mod checker;
 mod connect;
 mod exec;
+pub mod failover;
+pub mod group;
+pub mod history;
 mod http;
 mod means;
+pub mod memory;
+pub mod news;
 mod outcome;
+pub mod outlier;
+pub mod release;
+pub mod report;
 mod tcp;
 #[cfg(feature = "server")]
 mod tls;
+pub mod wishes;
 
 pub use means::{MAX_PROGRAMS, Means, Program};
 pub use outcome::{Advice, Mode, Outcome, Verdict};
@@ -153,3 +164,11 @@ fn http(wanted: &HttpProbe, _means: &Means) -> Result<Box<dyn Probe>, BuildError
     }
     Ok(Box::new(http::Http::new(wanted.clone())))
 }
+
+/// A period in milliseconds.
+fn millis(period: crate::model::period::Period) -> u64 {
+    u64::try_from(period.duration().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

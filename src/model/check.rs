@@ -72,6 +72,12 @@ fn check_service(service: &Service, place: &Place, problems: &mut Vec<Problem>) 
         let message = format!("no group {active} in service {}", service.name);
         problems.push(Problem::new(place.key("active"), message));
     }
+    if let Some(backup) = &service.backup
+        && service.group(&backup.group).is_none()
+    {
+        let message = format!("no group {} in service {}", backup.group, service.name);
+        problems.push(Problem::new(place.key("backup").key("group"), message));
+    }
     let root = place.key("group");
     unique(
         service.groups.iter().map(|group| &group.name),
@@ -89,6 +95,33 @@ fn check_service(service: &Service, place: &Place, problems: &mut Vec<Problem>) 
     }
 }
 
+/// What is wrong with what is done about hosts that fail and recover.
+fn check_health(group: &Group, place: &Place, problems: &mut Vec<Problem>) {
+    if let Some(outlier) = &group.outlier {
+        let place = place.key("outlier");
+        for (key, period) in [("window", outlier.window), ("eject", outlier.eject)] {
+            if period.limit().is_none() {
+                let message = "no time at all; without `outlier` no host is ejected";
+                problems.push(Problem::new(place.key(key), message));
+            }
+        }
+        if outlier.max_eject < outlier.eject {
+            let message = format!(
+                "a host is ejected for {} the first time, which is longer",
+                outlier.eject
+            );
+            problems.push(Problem::new(place.key("max_eject"), message));
+        }
+    }
+    if group
+        .slow_start
+        .is_some_and(|slow_start| slow_start.window.limit().is_none())
+    {
+        let message = "no time at all; without `slow_start` there is none";
+        problems.push(Problem::new(place.key("slow_start"), message));
+    }
+}
+
 fn check_group(group: &Group, listen: &[Address], place: &Place, problems: &mut Vec<Problem>) {
     if let Some(sticky) = &group.sticky
         && sticky.ttl.limit().is_none()
@@ -99,6 +132,7 @@ fn check_group(group: &Group, listen: &[Address], place: &Place, problems: &mut 
     if let Some(probe) = &group.probe {
         probe::check_probe(probe, &place.key("probe"), problems);
     }
+    check_health(group, place, problems);
     let root = place.key("host");
     if group.hosts.len() > MAX_HOSTS {
         let message = format!("{} hosts are more than {MAX_HOSTS}", group.hosts.len());

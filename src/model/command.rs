@@ -233,7 +233,7 @@ impl Command {
                 flat("set-host", "host", host.to_string(), changes.clone())
             }
             Self::AddGroup { group, object } => {
-                flat("add-group", "group", group.to_string(), nameless(object))
+                flat("add-group", "group", group.to_string(), nameless(&**object))
             }
             Self::SetGroup { group, changes } => {
                 flat("set-group", "group", group.to_string(), changes.clone())

@@ -208,6 +208,8 @@ pub(crate) fn bare(service: &Service) -> Service {
         timeouts: service.timeouts,
         limits: service.limits,
         retries: service.retries,
+        backup: service.backup.clone(),
+        rebalance: service.rebalance,
         queue: service.queue,
         access: service.access.clone(),
         proxy_protocol: service.proxy_protocol.clone(),
@@ -223,6 +225,10 @@ pub(crate) fn bare_group(group: &Group) -> Group {
         scheduler: group.scheduler,
         sticky: group.sticky,
         probe: group.probe.clone(),
+        outlier: group.outlier,
+        slow_start: group.slow_start,
+        panic: group.panic,
+        when_all_down: group.when_all_down,
         send_proxy: group.send_proxy,
         source: group.source,
         hosts: Vec::new(),
@@ -262,11 +268,13 @@ fn service_defaults() -> Value {
            "limits.rate_per_client": null, "queue.length": 0, "queue.timeout": "5s",
            "access": null, "proxy_protocol": null, "tcp.keepalive": "0s",
            "tcp.user_timeout": "0s", "tcp.defer_accept": "0s", "tcp.backlog": 65535,
-           "tcp.v6only": true})
+           "tcp.v6only": true, "backup": null, "rebalance": null})
 }
 
 fn group_defaults() -> Value {
-    json!({"scheduler": "round-robin", "sticky": null, "probe": null, "send_proxy": null, "source": null})
+    json!({"scheduler": "round-robin", "sticky": null, "probe": null, "outlier": null,
+           "slow_start": null, "panic": null, "when_all_down": "refuse", "send_proxy": null,
+           "source": null})
 }
 
 fn host_defaults() -> Value {

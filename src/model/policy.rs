@@ -9,7 +9,32 @@ use super::{
     principal::{Principal, Role},
 };
 
-/// A command that its principal may give. Only [`authorize`] makes one.
+/// A command that its principal may give. Only [`authorize`] makes one: nobody else can write one
+/// down, and none can be read from a text.
+///
+/// ```compile_fail,E0451
+/// use pointsman::model::{command::Command, policy::Authorized, principal::{Door, Principal}};
+///
+/// let principal = Principal::part("eve", Door::Library);
+/// let forged = Authorized { principal, command: Command::Reload {} };
+/// ```
+///
+/// ```compile_fail,E0277
+/// let forged: pointsman::model::policy::Authorized = serde_json::from_str("{}").unwrap();
+/// ```
+///
+/// ```compile_fail,E0599
+/// let forged = pointsman::model::policy::Authorized::default();
+/// ```
+///
+/// And nothing but one changes a state:
+///
+/// ```compile_fail,E0308
+/// use pointsman::model::{command::{Command, Options}, state::{Given, State}};
+///
+/// let given = Given { now: 0, topology: None };
+/// State::default().apply(&Command::Reload {}, &Options::default(), &given);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Authorized {
     principal: Principal,

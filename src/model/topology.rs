@@ -16,11 +16,13 @@ use super::{
 };
 
 mod edge;
+mod health;
 mod number;
 pub mod probe;
 mod scheduler;
 
 pub use edge::{Limits, ProxyProtocol, Queue, Rate, SendProxy, Tcp};
+pub use health::{Backup, Outlier, Rebalance, Share, SlowStart, WhenAllDown};
 pub use number::{Count, Days, Port, Retries, Times, Weight};
 pub use probe::{Probe, ProbeKind};
 pub use scheduler::Scheduler;
@@ -54,6 +56,12 @@ pub struct Service {
     /// How many further hosts are tried when a connect fails: 0 to 16.
     #[serde(default, skip_serializing_if = "is_default")]
     pub retries: Retries,
+    /// The group that takes over while the active one has too few hosts; absent: none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<Backup>,
+    /// Spreads lasting sessions again when a host came back or was added; absent: it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebalance: Option<Rebalance>,
     /// Who waits when every host is full.
     #[serde(default, skip_serializing_if = "is_default")]
     pub queue: Queue,
@@ -112,6 +120,19 @@ pub struct Group {
     /// How the hosts are checked; absent: they are not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe: Option<Probe>,
+    /// Takes out hosts whose sessions fail; absent: it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outlier: Option<Outlier>,
+    /// Gives a host that came back its sessions little by little; absent: at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_start: Option<SlowStart>,
+    /// When more than this share of the hosts goes down at once, the probes are doubted, and all
+    /// hosts are used; absent: they never are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub panic: Option<Share>,
+    /// What happens to new sessions while every host is down.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub when_all_down: WhenAllDown,
     /// The header that tells its hosts who the client is; absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub send_proxy: Option<SendProxy>,
@@ -218,6 +239,10 @@ impl Group {
             scheduler: Scheduler::default(),
             sticky: None,
             probe: None,
+            outlier: None,
+            slow_start: None,
+            panic: None,
+            when_all_down: WhenAllDown::default(),
             send_proxy: None,
             source: None,
             hosts,
@@ -239,6 +264,8 @@ impl Service {
             access: Vec::new(),
             proxy_protocol: None,
             tcp: Tcp::default(),
+            backup: None,
+            rebalance: None,
             groups,
         }
     }

@@ -34,6 +34,8 @@ pub(super) enum Ending {
     TimedOut(Timeout),
     /// We ended it because we were asked to; both sides were reset.
     Closed,
+    /// We ended it so that it comes back on another host; both sides were told so by an end.
+    Spread,
 }
 
 impl Ending {
@@ -43,7 +45,7 @@ impl Ending {
             Self::Finished => "both",
             Self::Broken(Side::Client, _) => "client",
             Self::Broken(Side::Host, _) => "host",
-            Self::TimedOut(_) | Self::Closed => "us",
+            Self::TimedOut(_) | Self::Closed | Self::Spread => "us",
         }
     }
 }
@@ -57,6 +59,7 @@ impl fmt::Display for Ending {
             Self::TimedOut(Timeout::HalfClosed) => f.write_str("half-closed too long"),
             Self::TimedOut(Timeout::Lifetime) => f.write_str("lifetime over"),
             Self::Closed => f.write_str("closed on request"),
+            Self::Spread => f.write_str("closed to be spread again"),
         }
     }
 }

@@ -96,9 +96,13 @@ struct Alarm<'a> {
 }
 
 impl Relay<'_> {
-    /// Carries the bytes until the session ends. `asked_to_end` is looked at whenever the lane's
-    /// bell rings.
-    pub(super) async fn run(&mut self, lane: &Lane, asked_to_end: impl Fn() -> bool) -> Ending {
+    /// Carries the bytes until the session ends. Whenever the lane's bell rings, `asked_to_end` is
+    /// told how long no byte has come, and says whether that is now.
+    pub(super) async fn run(
+        &mut self,
+        lane: &Lane,
+        asked_to_end: impl Fn(Duration) -> Option<Ending>,
+    ) -> Ending {
         if let Some(ending) = self.carry(lane, &asked_to_end, None).await {
             return ending;
         }
@@ -119,7 +123,7 @@ impl Relay<'_> {
     async fn carry(
         &mut self,
         lane: &Lane,
-        asked_to_end: &impl Fn() -> bool,
+        asked_to_end: &impl Fn(Duration) -> Option<Ending>,
         mut ended: Option<Pin<&mut (dyn Future<Output = Ending> + Send)>>,
     ) -> Option<Ending> {
         // Made before the first look, so that no ring goes unheard.
@@ -145,8 +149,8 @@ impl Relay<'_> {
                 while bell.as_mut().poll(cx).is_ready() {
                     bell.set(lane.bell().notified());
                 }
-                if asked_to_end() {
-                    return Poll::Ready(Some(Ending::Closed));
+                if let Some(ending) = asked_to_end(self.clock.last_byte.elapsed()) {
+                    return Poll::Ready(Some(ending));
                 }
             }
             let ending = self.poll_flows(cx);

@@ -85,7 +85,7 @@ impl Session {
         };
         let (ending, bytes) = self.serve(&client, &connected, &mut flows).await;
         match &ending {
-            Ending::Finished => {}
+            Ending::Finished | Ending::Spread => {}
             Ending::Broken(Side::Client, _) => connected.host.reset(),
             Ending::Broken(Side::Host, _) => client.reset(),
             // Who has finished gets a reset, for the answer is not whole. The other side has had
@@ -97,12 +97,11 @@ impl Session {
                 client.reset();
             }
         }
-        connected
-            .lease
-            .host()
-            .counters
-            .session_time
-            .record(self.started.elapsed());
+        let counters = &connected.lease.host().counters;
+        counters.session_time.record(self.started.elapsed());
+        if matches!(&ending, Ending::Broken(Side::Host, _)) && bytes.1 == 0 {
+            counters.early_resets.increment();
+        }
         if self.lane.access_log() {
             self.log(&connected.lease, connected.connect_time, bytes, &ending);
         }
@@ -209,6 +208,19 @@ impl Session {
             || self.entry.service().is_closing(started)
     }
 
+    /// How a session without a byte for `idle` was asked to end, where it was.
+    fn asked_ending(&self, lease: &Lease, idle: Duration) -> Option<Ending> {
+        if self.is_asked_to_end(Some(lease)) {
+            return Some(Ending::Closed);
+        }
+        let started = self.lane.millis(self.started);
+        let spread = lease
+            .host()
+            .shedding()
+            .takes(started, idle.as_millis() as u64);
+        spread.then_some(Ending::Spread)
+    }
+
     /// Carries the bytes; returns how it ended, and how many went to the host and to the client.
     async fn serve(
         &self,
@@ -226,7 +238,7 @@ impl Session {
             meters: [&host.counters.bytes, &service.counters.bytes],
             bytes: (0, 0),
         };
-        let asked = || self.is_asked_to_end(Some(&connected.lease));
+        let asked = |idle| self.asked_ending(&connected.lease, idle);
         (relay.run(&self.lane, asked).await, relay.bytes)
     }
 }

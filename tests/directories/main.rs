@@ -10,8 +10,13 @@
     clippy::wildcard_enum_match_arm
 )]
 
+mod doors;
 mod ldap;
 mod ldap_hostile;
+#[path = "../support/node.rs"]
+mod node;
 mod radius;
 mod real;
 mod slapd;
+#[path = "../support/mod.rs"]
+mod support;

@@ -58,7 +58,7 @@ async fn data_has_the_shape_that_the_contract_promises() {
     let host = &service["groups"][0]["hosts"][0];
     assert_eq!(
         keys(host),
-        set("name address weight admin health reason sessions")
+        set("name address weight admin health reason since results outlook sessions")
     );
     assert_eq!(
         (&host["health"], keys(&host["sessions"])),

@@ -3,8 +3,10 @@
 
 use secrecy::SecretString;
 
+use super::directories::{Directories, build};
 use crate::{
     auth::{
+        Trial,
         backends::{Backend, Fallback},
         local::User,
         login::{Logins, Options},
@@ -27,9 +29,18 @@ pub(crate) fn check(settings: &Settings) -> Result<(), CommandError> {
     let auth = settings.auth.as_ref().unwrap_or(&nobody);
     let local = Options {
         backends: vec![Backend::Local],
+        fallback: Fallback::None,
         ..options(auth)
     };
     Logins::prepare(local).map(drop)
+}
+
+/// A log-in to be tried as these settings have it. Fetches secrets and reads certificates.
+///
+/// # Errors
+/// `invalid`, with everything that is wrong.
+pub(crate) fn trial(settings: &Settings) -> Result<Trial, CommandError> {
+    Trial::new(&complete(settings)?)
 }
 
 /// All of it, with the directories: their secrets are fetched and their certificates read.
@@ -39,7 +50,12 @@ pub(crate) fn check(settings: &Settings) -> Result<(), CommandError> {
 pub(super) fn complete(settings: &Settings) -> Result<Options, CommandError> {
     let nobody = config::Auth::default();
     let auth = settings.auth.as_ref().unwrap_or(&nobody);
-    Ok(options(auth))
+    let Directories { all, again } = build(auth, settings.node.name.as_str())?;
+    Ok(Options {
+        directories: all,
+        ask_again: again,
+        ..options(auth)
+    })
 }
 
 /// All of it but the directories.
@@ -54,6 +70,10 @@ fn options(auth: &config::Auth) -> Options {
         break_glass_doors: auth.break_glass_doors.iter().map(door).collect(),
         login_ttl: auth.login_ttl.duration(),
         recheck: auth.recheck.duration(),
+        trust: auth.radius.as_ref().map_or_else(
+            || Options::default().trust,
+            |radius| radius.trust.duration(),
+        ),
         users: auth.users.iter().map(user).collect(),
         rules: auth.rules.iter().filter_map(rule).collect(),
         ..Options::default()
@@ -62,6 +82,8 @@ fn options(auth: &config::Auth) -> Options {
 
 fn backend(backend: &config::Backend) -> Backend {
     match backend {
+        config::Backend::Ldap => Backend::Ldap,
+        config::Backend::Radius => Backend::Radius,
         config::Backend::Local => Backend::Local,
     }
 }

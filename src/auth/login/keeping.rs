@@ -227,7 +227,7 @@ impl Logins {
     /// # Errors
     /// `invalid`: what is wrong with the users.
     pub fn prepare(options: Options) -> Result<NewSettings, CommandError> {
-        let backends = super::backends(&options)?;
+        let backends = Arc::new(super::new_backends(&options)?);
         Ok(NewSettings { options, backends })
     }
 

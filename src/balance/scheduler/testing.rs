@@ -20,6 +20,7 @@ pub(super) fn hosts(weights: &[u16]) -> (Vec<Candidate>, Arc<Memory>) {
         )),
         weight,
         max_sessions: UNLIMITED,
+        portion: None,
     };
     let hosts = weights.iter().enumerate();
     (hosts.map(|(i, weight)| host(i, *weight)).collect(), memory)

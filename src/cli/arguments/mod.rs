@@ -10,6 +10,8 @@ use clap::{Args, Subcommand};
 use change::number;
 pub(super) use change::{ChangeOptions, Pair};
 
+use super::DEFAULT_FILE;
+
 use crate::model::{
     address::Address,
     catalogue::entry,
@@ -299,6 +301,14 @@ pub(super) enum Auth {
     Explain {
         /// The user
         user: String,
+    },
+    /// Try a log-in against the directories themselves, step by step; needs no node
+    Test {
+        /// The user
+        user: String,
+        /// The configuration
+        #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
+        config: PathBuf,
     },
 }
 

@@ -63,6 +63,7 @@ fn change(old: &Topology, other: &Topology, dice: [usize; 4]) -> Topology {
     match kind {
         3 if count > 1 => {
             service.active = None;
+            service.backup = None;
             service.groups.remove(b % count);
         }
         4 if hosts > 0 => drop(group.hosts.remove(c % hosts)),
@@ -74,7 +75,10 @@ fn change(old: &Topology, other: &Topology, dice: [usize; 4]) -> Topology {
         8 => group.sticky = None,
         12 => group.probe.clone_from(&any_probe(other)),
         9 => group.hosts.reverse(),
-        10 => service.groups.reverse(),
+        10 => {
+            service.backup = None;
+            service.groups.reverse();
+        }
         11 => service.timeouts = crate::model::topology::Timeouts::default(),
         _ => service.active = None,
     }
@@ -148,7 +152,13 @@ fn is_there(about: &About, topology: &Topology) -> bool {
     let key = about.key.as_str();
     let Some(name) = names.next() else {
         let limits = service.limits != crate::model::topology::Limits::default();
-        return (key != "active" || service.active.is_some()) && (key != "limits" || limits);
+        return match key {
+            "active" => service.active.is_some(),
+            "limits" => limits,
+            "backup" => service.backup.is_some(),
+            "rebalance" => service.rebalance.is_some(),
+            _ => true,
+        };
     };
     let mut groups = service.groups.iter();
     let Some(group) = groups.find(|group| group.name.as_str() == name) else {
@@ -158,6 +168,9 @@ fn is_there(about: &About, topology: &Topology) -> bool {
         return match key {
             "sticky" => group.sticky.is_some(),
             "probe" => has_key(group.probe.as_ref(), about),
+            "outlier" => group.outlier.is_some(),
+            "slow_start" => group.slow_start.is_some(),
+            "panic" => group.panic.is_some(),
             _ => true,
         };
     };

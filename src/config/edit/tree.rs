@@ -7,7 +7,7 @@ use serde::Serialize;
 use toml_edit::{Array, InlineTable, Value, ser::ValueSerializer};
 
 use super::Blocked;
-use crate::model::topology::{Admin, Retries, Scheduler, Timeouts, Topology, Weight};
+use crate::model::topology::{Admin, Retries, Scheduler, Timeouts, Topology, Weight, WhenAllDown};
 
 /// What a table is, which decides what its keys are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,7 @@ impl Level {
             (Self::Service, "timeouts") => plain(&Timeouts::default()),
             (Self::Service, "retries") => plain(&Retries::default()),
             (Self::Group, "scheduler") => plain(&Scheduler::default()),
+            (Self::Group, "when_all_down") => plain(&WhenAllDown::default()),
             (Self::Host, "weight") => plain(&Weight::default()),
             (Self::Host, "admin") => plain(&Admin::default()),
             _ => None,

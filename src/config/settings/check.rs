@@ -3,7 +3,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use super::{Backend, Fallback, Settings, ldap, radius};
+use super::{Auth, Backend, Fallback, RecheckWith, Settings, ldap, radius};
 use crate::model::{
     principal::Scope,
     problem::{Place, Problem},
@@ -70,6 +70,7 @@ fn check_auth(settings: &Settings, problems: &mut Vec<Problem>) {
             problems.push(Problem::new(place.key("fallback"), message));
         }
     }
+    check_sections(auth, &place, problems);
     let mut asked = HashSet::new();
     for (index, backend) in auth.backends.iter().enumerate() {
         if !asked.insert(backend) {
@@ -103,6 +104,27 @@ fn check_auth(settings: &Settings, problems: &mut Vec<Problem>) {
             problems.push(Problem::new(place.clone(), message));
         }
         check_scope(&rule.services, &place, problems);
+    }
+}
+
+/// Whoever is to be asked must be described.
+fn check_sections(auth: &Auth, place: &Place, problems: &mut Vec<Problem>) {
+    for (index, backend) in auth.backends.iter().enumerate() {
+        let missing = match backend {
+            Backend::Ldap => auth.ldap.is_none().then_some("ldap"),
+            Backend::Radius => auth.radius.is_none().then_some("radius"),
+            Backend::Local => None,
+        };
+        if let Some(name) = missing {
+            let place = place.key("backends").item(index);
+            problems.push(Problem::new(place, format!("there is no [auth.{name}]")));
+        }
+    }
+    let radius = auth.radius.as_ref();
+    let again = radius.is_some_and(|radius| radius.recheck_with == RecheckWith::Ldap);
+    if again && auth.ldap.is_none() {
+        let place = place.key("radius").key("recheck_with");
+        problems.push(Problem::new(place, "there is no [auth.ldap]"));
     }
 }
 

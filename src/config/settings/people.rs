@@ -60,6 +60,10 @@ impl Default for Auth {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Backend {
+    /// The directory of `[auth.ldap]`.
+    Ldap,
+    /// The servers of `[auth.radius]`.
+    Radius,
     /// The users of this file.
     Local,
 }
