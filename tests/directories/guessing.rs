@@ -114,7 +114,7 @@ async fn a_thousand_guesses_are_slowed_told_in_sums_and_lock_nobody_else_out() {
     assert_eq!(asked, 7, "as often the directory was asked");
     assert!((1..=6).contains(&told), "{told} events");
     hand.fetch_add(20_000, Ordering::Relaxed);
-    let left = logins.due();
+    let left = logins.due().events;
     let sum = |event: &pointsman::model::event::Event| event.data["count"].as_u64().unwrap();
     assert!(left.iter().map(sum).sum::<u64>() > 100, "{left:?}");
 
