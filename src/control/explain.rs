@@ -72,7 +72,7 @@ fn explain_host(pipeline: &Pipeline, path: &HostPath) -> Result<Value, CommandEr
     let takes = takes && !full;
     if because.is_empty() && takes {
         because.push(format!(
-            "it is enabled, in the active group, with weight {}; it has {sessions} sessions",
+            "it is enabled, in the group that serves, with weight {}; it has {sessions} sessions",
             host.weight.get()
         ));
     } else if because.is_empty() {

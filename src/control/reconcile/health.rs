@@ -49,14 +49,20 @@ impl Runtime {
         self.checker = Some(checker);
     }
 
-    /// What probes have from the settings.
+    /// What probes have from the settings, from the next commit or [`Self::check_again`] on.
     pub(in crate::control) fn set_means(&mut self, means: Means) {
         if let Some(checker) = &mut self.checker {
             checker.set_means(means);
         }
-        let topology = std::mem::take(&mut self.topology);
-        self.check(&topology);
-        self.topology = topology;
+    }
+
+    /// Has hosts probed with what was set since the last commit.
+    pub(in crate::control) fn check_again(&mut self) {
+        if self.checker.as_ref().is_some_and(Checker::is_stale) {
+            let topology = std::mem::take(&mut self.topology);
+            self.check(&topology);
+            self.topology = topology;
+        }
     }
 
     /// Has the hosts of `next` probed.
