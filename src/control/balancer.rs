@@ -184,8 +184,9 @@ impl Balancer {
         self.runtime().serving(service)
     }
 
-    /// Whether new sessions may go to a host now, as far as it is not full.
-    pub(super) fn takes_sessions(&self, host: &HostPath) -> bool {
+    /// How much of the sessions that a host is picked for it takes now, as far as it is not full;
+    /// `None` where new sessions do not go to it.
+    pub(super) fn takes_sessions(&self, host: &HostPath) -> Option<f64> {
         self.runtime().takes_sessions(host)
     }
 

@@ -160,13 +160,14 @@ impl Runtime {
         group.map(|group| group.name.clone())
     }
 
-    /// Whether a host is among those that new sessions may go to.
-    pub(in crate::control) fn takes_sessions(&self, path: &HostPath) -> bool {
-        let Some(running) = self.services.get(&path.service) else {
-            return false;
-        };
+    /// How much of the sessions that a host is picked for it takes: 0.0 to 1.0. `None`
+    /// where new sessions do not go to it.
+    pub(in crate::control) fn takes_sessions(&self, path: &HostPath) -> Option<f64> {
+        let running = self.services.get(&path.service)?;
         let view = running.service.view();
-        view.hosts().iter().any(|host| host.host.path() == path)
+        let host = view.hosts().iter().find(|host| host.host.path() == path)?;
+        let now = self.now().saturating_sub(self.base);
+        Some(host.portion.as_ref().map_or(1.0, |portion| portion.at(now)))
     }
 
     /// What is to be kept of the health of each service over a restart.
