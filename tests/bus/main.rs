@@ -11,6 +11,10 @@ mod support;
 #[path = "../support/node.rs"]
 mod node;
 
+mod asking;
+mod cli;
+mod commands;
 mod connection;
+mod crash;
 mod events;
 mod listener;
