@@ -4,7 +4,7 @@
 
 use pointsman::model::{
     catalogue::CATALOGUE,
-    check::check,
+    check::{Names, check},
     command::{Command, Options, Request},
     error::Code,
     policy::authorize,
@@ -25,7 +25,7 @@ fn give(state: &State, request: Value) -> Result<Change, Code> {
         request,
         &Given {
             now: 1_000,
-            topology: None,
+            ..Given::default()
         },
     )
 }
@@ -222,6 +222,7 @@ fn while_a_change_waits_to_be_confirmed_nothing_else_changes() {
     let told = Given {
         now: 2_000,
         topology: Some(state().topology),
+        names: None,
     };
     let back = give_told(
         &waiting,
@@ -234,6 +235,29 @@ fn while_a_change_waits_to_be_confirmed_nothing_else_changes() {
         (back.revision, back.topology, back.jobs.pending),
         (3, state().topology, None)
     );
+}
+
+#[test]
+fn a_name_that_the_settings_lack_is_refused_where_they_are_known() {
+    let probe = json!({"kind": "exec", "program": "check"});
+    let mut topology = json!(state().topology);
+    topology["service"][0]["group"][0]["probe"] = probe;
+    let replace = |names: Option<Names>| {
+        let request = json!({"command": "replace", "services": topology["service"]});
+        let given = Given {
+            names,
+            ..Given::default()
+        };
+        give_told(&state(), request, &given).map(|change| change.next.revision)
+    };
+    assert_eq!(replace(Some(Names::default())), Err(Code::Invalid));
+    let programs = ["check".parse().unwrap()].into();
+    let known = Names {
+        programs,
+        ..Names::default()
+    };
+    assert_eq!(replace(Some(known)), Ok(2));
+    assert_eq!(replace(None), Ok(2));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::{
     config::{ConfigError, Digest, Prepared, Settings, Store, StoreError},
     control::outside::{File, NotCommitted, PreparedFile, PreparedSettings},
     model::{
+        check::Names,
         error::{Code, CommandError},
         topology::Topology,
     },
@@ -116,6 +117,10 @@ impl File for Document {
         let (config, digest) = self.store.read().map_err(|error| refused(&error))?;
         self.settings = Some(config.settings);
         Ok((config.topology, as_read(digest)))
+    }
+
+    fn names(&self) -> Names {
+        self.living.now().names()
     }
 
     fn prepare_settings(&mut self) -> Result<PreparedSettings, CommandError> {

@@ -10,6 +10,7 @@ mod doors;
 mod last_good;
 mod node;
 mod people;
+mod probing;
 mod settings;
 mod trouble;
 
@@ -28,6 +29,7 @@ pub(crate) use people::{check as check_people, trial};
 use crate::{
     config::{Config, Settings},
     control::{Balancer, Control, balancer::ApplyError, status::NodeStatus},
+    health::Means,
     model::{
         command::Command,
         principal::{Door, Principal},
@@ -87,6 +89,8 @@ impl App {
     /// When the system refuses threads or addresses.
     pub fn start(config: Config) -> Result<Self, StartError> {
         let app = Self::set_up(&config.settings)?;
+        let means = probing::means(&Means::default(), &config.settings);
+        app.balancer.set_means(means);
         app.balancer.apply(config.topology)?;
         app.say_where_it_listens();
         Ok(app)

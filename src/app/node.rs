@@ -94,6 +94,7 @@ pub(super) fn start_node(
     last_good::keep(file, &opened.settings);
     let living = Living::new(opened.settings);
     join(&living, file, balancer, opened.journal.keeping());
+    balancer.set_means(living.means());
     let Told { events, keep, .. } = people.restore(opened.journal.kept(KEPT)?);
     let revision = match &opened.begin {
         Begin::Recorded(last) => last.state.revision.saturating_sub(opened.behind.into()),

@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value, json};
 
-use crate::{config::Settings, control::outside::PreparedSettings, model::error::CommandError};
+use super::probing;
+use crate::{
+    config::Settings, control::outside::PreparedSettings, health::Means, model::error::CommandError,
+};
 
 /// Has a part live by new settings. Cannot fail; dropped instead of run, it leaves no trace.
 pub(super) type Commit = Box<dyn FnOnce() + Send>;
@@ -19,16 +22,20 @@ pub(super) struct Living {
     /// Those that the node started with: what of them cannot change stays so.
     started: Arc<Settings>,
     now: Arc<Mutex<Arc<Settings>>>,
+    /// What probes have from those that the node started with; all others share its bound.
+    means: Means,
     parts: Arc<Mutex<Vec<Part>>>,
 }
 
 impl Living {
     /// A node with these settings; nothing lives by them yet.
     pub(super) fn new(settings: Settings) -> Self {
+        let means = probing::means(&Means::default(), &settings);
         let started = Arc::new(settings);
         Self {
             now: Arc::new(Mutex::new(Arc::clone(&started))),
             started,
+            means,
             parts: Arc::default(),
         }
     }
@@ -46,6 +53,11 @@ impl Living {
         Arc::clone(&held(&self.now))
     }
 
+    /// What probes have from the settings that the node started with.
+    pub(super) fn means(&self) -> Means {
+        self.means.clone()
+    }
+
     /// Has all get ready for `next`.
     ///
     /// # Errors
@@ -60,6 +72,7 @@ impl Living {
             .iter_mut()
             .map(|part| part(&next))
             .collect::<Result<_, _>>()?;
+        let means = probing::means(&self.means, &next);
         let now = Arc::clone(&self.now);
         let restart = told.get("restart").cloned();
         let commit = move || {
@@ -71,6 +84,7 @@ impl Living {
         };
         Ok(PreparedSettings {
             told,
+            means,
             commit: Box::new(commit),
         })
     }

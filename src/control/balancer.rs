@@ -124,7 +124,21 @@ impl Balancer {
     }
 
     pub(super) fn commit(&self, prepared: Prepared) {
-        self.runtime().commit(prepared);
+        self.commit_with(Some(prepared), None);
+    }
+
+    /// Takes in services, and what their probes have from the settings, at once: what names
+    /// something and what it names come together, and go together.
+    pub(super) fn commit_with(&self, prepared: Option<Prepared>, means: Option<Means>) {
+        let mut runtime = self.runtime();
+        if let Some(means) = means {
+            runtime.set_means(means);
+        }
+        if let Some(prepared) = prepared {
+            runtime.commit(prepared);
+        }
+        runtime.check_again();
+        drop(runtime);
         self.bell.ring();
     }
 
@@ -145,7 +159,7 @@ impl Balancer {
 
     /// What probes have from the settings, from now on.
     pub fn set_means(&self, means: Means) {
-        self.runtime().set_means(means);
+        self.commit_with(None, Some(means));
     }
 
     /// What has happened to hosts since this was last called, oldest first: `host.down` and the
@@ -170,8 +184,9 @@ impl Balancer {
         self.runtime().serving(service)
     }
 
-    /// Whether new sessions may go to a host now, as far as it is not full.
-    pub(super) fn takes_sessions(&self, host: &HostPath) -> bool {
+    /// How much of the sessions that a host is picked for it takes now, as far as it is not full;
+    /// `None` where new sessions do not go to it.
+    pub(super) fn takes_sessions(&self, host: &HostPath) -> Option<f64> {
         self.runtime().takes_sessions(host)
     }
 

@@ -45,7 +45,7 @@ fn explain_host(pipeline: &Pipeline, path: &HostPath) -> Result<Value, CommandEr
     let serving = pipeline.balancer.serving(&path.service);
     let sessions = pipeline.balancer.active_on(path).unwrap_or(0);
     let health = pipeline.balancer.health_of(path);
-    let takes = pipeline.balancer.takes_sessions(path);
+    let part = pipeline.balancer.takes_sessions(path);
     let mut because = Vec::new();
     match host.admin {
         Admin::Enabled => {}
@@ -69,10 +69,10 @@ fn explain_host(pipeline: &Pipeline, path: &HostPath) -> Result<Value, CommandEr
     {
         because.push(format!("it is {}: {}", report.health.word(), report.reason));
     }
-    let takes = takes && !full;
+    let takes = part.is_some() && !full;
     if because.is_empty() && takes {
         because.push(format!(
-            "it is enabled, in the active group, with weight {}; it has {sessions} sessions",
+            "it is enabled, in the group that serves, with weight {}; it has {sessions} sessions",
             host.weight.get()
         ));
     } else if because.is_empty() {
@@ -81,6 +81,12 @@ fn explain_host(pipeline: &Pipeline, path: &HostPath) -> Result<Value, CommandEr
         );
     } else if takes {
         because.push("all hosts are used, whatever their health".to_owned());
+    }
+    if let Some(part) = part.filter(|part| *part < 1.0) {
+        let percent = (part * 100.0).round();
+        because.push(format!(
+            "it takes {percent}% of the sessions that it is picked for, as slow_start or its agent wants it"
+        ));
     }
     if let Some(report) = health {
         because.extend(known(report));

@@ -5,8 +5,12 @@ use std::pin::Pin;
 
 use serde_json::{Map, Value};
 
-use crate::model::{
-    command::Command, error::CommandError, event::Event, principal::Principal, topology::Topology,
+use crate::{
+    health::Means,
+    model::{
+        check::Names, command::Command, error::CommandError, event::Event, principal::Principal,
+        topology::Topology,
+    },
 };
 
 /// The configuration file. Calls block.
@@ -16,6 +20,9 @@ pub trait File: Send + std::fmt::Debug {
     /// # Errors
     /// `invalid` with every problem when it does not pass, `failed` when it cannot be read.
     fn read(&mut self) -> Result<(Topology, Vec<u8>), CommandError>;
+
+    /// The names that services may use, by the settings that are in effect.
+    fn names(&self) -> Names;
 
     /// Has whatever lives by the settings get ready for those that were read last.
     ///
@@ -51,6 +58,8 @@ pub trait File: Send + std::fmt::Debug {
 pub struct PreparedSettings {
     /// The names of what changes, for the answer.
     pub told: Map<String, Value>,
+    /// What probes have from them.
+    pub means: Means,
     /// Takes them in. Cannot fail.
     pub commit: Box<dyn FnOnce() + Send>,
 }

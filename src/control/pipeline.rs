@@ -129,18 +129,23 @@ impl Pipeline {
         };
         let pending = state.jobs.pending.as_ref().map(|pending| &pending.needs);
         let authorized = authorize(now, request.command.clone(), pending)?;
-        let given = self.given(&request.command)?;
+        let given = self.given(&request.command, principal.door)?;
         let change = state.apply(&authorized, &request.options, &given)?;
         let entry = entry(state, &change, &authorized, &request.options, given.now);
         Ok((change, entry))
     }
 
-    /// What the command needs to be told: the time, and for some another configuration.
-    fn given(&mut self, command: &Command) -> Result<Given, CommandError> {
+    /// What the command needs to be told: the time, which names there are, and for some another
+    /// configuration.
+    fn given(&mut self, command: &Command, door: Door) -> Result<Given, CommandError> {
+        let is_reload = matches!(command, Command::Reload {});
+        let heeds_names = !is_reload && door != Door::Timer;
+        let file = self.file.as_ref().filter(|_| heeds_names);
+        let names = file.map(|file| file.names());
         let topology = if let Command::Rollback { revision } = command {
             let found = self.record.topology(*revision).map_err(unreadable)?;
             Some(found.ok_or_else(|| CommandError::not_found("revision", revision))?)
-        } else if *command == (Command::Reload {}) {
+        } else if is_reload {
             let Some(file) = &mut self.file else {
                 return Err(CommandError::invalid("there is no file to reload"));
             };
@@ -153,6 +158,7 @@ impl Pipeline {
         Ok(Given {
             now: now(),
             topology,
+            names,
         })
     }
 
@@ -189,8 +195,10 @@ impl Pipeline {
         };
         fault::reached(fault::AFTER_RECORD);
         self.count_drains(&next);
-        if let Some(runtime) = runtime {
-            self.balancer.commit(runtime);
+        let has_changed = runtime.is_some();
+        let means = settings.as_ref().map(|settings| settings.means.clone());
+        self.balancer.commit_with(runtime, means);
+        if has_changed {
             fault::reached(fault::AFTER_COMMIT);
             self.unwritten = text;
             self.write_file(next.revision);

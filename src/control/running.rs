@@ -286,7 +286,14 @@ fn event(path: &GroupPath, group: &Group, news: News, now: u64) -> Event {
             let (kind, by) = (kind(what), word(by));
             let report = group.health.report(&host, now);
             let path = path.host(&host);
-            tracing::warn!(host = %path, by, reason, "{kind}");
+            match what {
+                Flip::Down | Flip::Ejected => {
+                    tracing::warn!(host = %path, by, reason, "{kind}");
+                }
+                Flip::Up | Flip::Readmitted => {
+                    tracing::info!(host = %path, by, reason, "{kind}");
+                }
+            }
             let data = json!({
                 "by": by,
                 "reason": reason,

@@ -56,6 +56,7 @@ pub struct Checker {
     observer: Arc<dyn Observer>,
     slots: Arc<Semaphore>,
     means: Means,
+    is_stale: bool,
     probers: HashMap<GroupPath, (Probe, Arc<Prober>)>,
     checks: HashMap<HostPath, Check>,
 }
@@ -82,19 +83,29 @@ impl Checker {
             observer,
             slots: Arc::new(Semaphore::new(AT_ONCE)),
             means: Means::default(),
+            is_stale: false,
             probers: HashMap::new(),
             checks: HashMap::new(),
         }
     }
 
-    /// What probes have from the settings from the next [`Self::become_like`] on.
+    /// What probes have from the settings from the next [`Self::become_like`] on. Those that have
+    /// nothing from them go on as they were.
     pub fn set_means(&mut self, means: Means) {
         self.means = means;
-        self.probers.clear();
+        self.probers
+            .retain(|_, (probe, _)| probe.program().is_none() && probe.ca().is_none());
+        self.is_stale = true;
+    }
+
+    /// Whether [`Self::become_like`] is to be called, for means that came after the last one.
+    pub fn is_stale(&self) -> bool {
+        self.is_stale
     }
 
     /// Makes `wanted` what is probed.
     pub fn become_like(&mut self, wanted: Vec<Wanted>) {
+        self.is_stale = false;
         let known: HashSet<GroupPath> = wanted.iter().map(|group| group.group.clone()).collect();
         self.probers.retain(|group, _| known.contains(group));
         let mut old = std::mem::take(&mut self.checks);

@@ -32,7 +32,7 @@ use super::{
 /// ```compile_fail,E0308
 /// use pointsman::model::{command::{Command, Options}, state::{Given, State}};
 ///
-/// let given = Given { now: 0, topology: None };
+/// let given = Given::default();
 /// State::default().apply(&Command::Reload {}, &Options::default(), &given);
 /// ```
 #[derive(Clone, Debug)]

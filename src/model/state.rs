@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    check::check,
+    check::{Names, check, check_names},
     command::{Command, Options},
     compare::compare,
     edit::edit,
@@ -65,6 +65,9 @@ pub struct Given {
     pub now: u64,
     /// What the file or an earlier revision says, for `reload` and `rollback`.
     pub topology: Option<Topology>,
+    /// The names that services may use; `None` where they are not to be looked at: what a reload
+    /// brings was held against its own settings, and what was not confirmed goes whatever they are.
+    pub names: Option<Names>,
 }
 
 /// What a command does, before it is done.
@@ -207,7 +210,10 @@ impl State {
                 return Err(CommandError::invalid(message));
             }
         };
-        let problems = check(&topology);
+        let mut problems = check(&topology);
+        if let Some(names) = &given.names {
+            problems.extend(check_names(&topology, names));
+        }
         if !problems.is_empty() {
             return Err(CommandError::problems(&problems));
         }

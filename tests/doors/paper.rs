@@ -6,7 +6,9 @@ use std::path::Path;
 use pointsman::{
     config::{Digest, Prepared, Store},
     control::outside::{File, NotCommitted, PreparedFile, PreparedSettings},
+    health::Means,
     model::{
+        check::Names,
         error::{Code, CommandError},
         topology::Topology,
     },
@@ -46,9 +48,14 @@ impl File for Paper {
         Ok((config.topology, digest.to_string().into_bytes()))
     }
 
+    fn names(&self) -> Names {
+        Names::default()
+    }
+
     fn prepare_settings(&mut self) -> Result<PreparedSettings, CommandError> {
         Ok(PreparedSettings {
             told: serde_json::Map::new(),
+            means: Means::default(),
             commit: Box::new(|| {}),
         })
     }

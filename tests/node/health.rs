@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::{
     config, eventually, hosts,
     node::Node,
-    support::{echo, nobody},
+    settings,
+    support::{echo, nobody, service},
 };
 
 fn probed(hosts: &[SocketAddr]) -> String {
@@ -82,4 +83,98 @@ async fn a_node_that_was_killed_remembers_what_was_kept() {
         .filter(|index| host(&node, *index)["health"] == "down")
         .count();
     assert!(known >= 1, "{}", host(&node, 0));
+}
+
+/// What a file says of the program `check`: that it ends with `code`.
+fn program(code: u8) -> String {
+    format!(
+        "[programs.check]\ncommand = [\"/bin/sh\", \"-c\", \"echo it is $0; exit $0\", \"{code}\"]\n"
+    )
+}
+
+/// A service whose hosts a program is asked about.
+fn asked(more: &str) -> String {
+    let probe = "probe = { kind = \"exec\", program = \"check\", interval = \"100ms\", timeout = \"100ms\" }";
+    let name = "name = \"blue\"\n";
+    let service = service("web", &["127.0.0.1:0"], &hosts(), "");
+    settings(more) + &service.replacen(name, &format!("{name}{probe}\n"), 1)
+}
+
+#[tokio::test]
+async fn a_program_of_the_settings_is_asked_and_another_one_after_a_reload() {
+    let node = Node::start(&asked(&program(3))).await;
+    eventually!(host(&node, 0)["health"] == "down");
+    let reason = "check exited with 3: it is 3";
+    assert_eq!(host(&node, 0)["reason"], reason);
+    let explain = json!({"command": "explain", "host": "web/blue/w1"});
+    let explained = node.done(explain.clone());
+    assert_eq!(explained["data"]["verdict"], "takes no sessions");
+    let because = explained["data"]["because"].to_string();
+    assert!(because.contains(reason), "{because}");
+
+    node.write(&asked(&program(0)));
+    let told = json!({"settings": ["programs"]});
+    assert_eq!(node.done(json!({"command": "reload"}))["data"], told);
+    eventually!(host(&node, 0)["health"] == "up");
+    assert_eq!(node.done(explain)["data"]["verdict"], "takes sessions");
+    assert_eq!(node.revision(), 1, "a program is no part of the services");
+}
+
+#[tokio::test]
+async fn programs_come_and_go_in_one_reload_with_the_probes_that_name_them() {
+    let node = Node::start(&config(&hosts())).await;
+    node.write(&asked(&program(3)));
+    node.done(json!({"command": "reload"}));
+    eventually!(host(&node, 1)["health"] == "down");
+    node.write(&config(&hosts()));
+    node.done(json!({"command": "reload"}));
+    eventually!(host(&node, 1)["health"] == "unknown");
+    let log = node.log();
+    assert!(!log.contains("cannot be probed"), "{log}");
+}
+
+#[tokio::test]
+async fn names_that_the_settings_do_not_give_are_refused_however_they_come() {
+    let node = Node::start(&asked(&program(0))).await;
+    let with = |key: &str, name: &str| {
+        let mut services = node.shown();
+        services[0]["group"][0]["probe"][key] = json!(name);
+        services
+    };
+    let mut tls = with("ca", "ours");
+    let probe = tls[0]["group"][0]["probe"].as_object_mut().unwrap();
+    probe.remove("program");
+    probe.insert("kind".to_owned(), json!("tls"));
+    let none = [
+        (with("program", "other"), "there is no [programs.other]"),
+        (tls, "there is no [certificates.ours]"),
+    ];
+    for (services, words) in none {
+        for dry_run in [false, true] {
+            let (code, message) = node
+                .refused(json!({"command": "replace", "services": services, "dry_run": dry_run}));
+            assert_eq!(code, "invalid", "{message}");
+            assert!(message.contains(words), "{message}");
+        }
+    }
+
+    // Both files of a reload: what is there now counts, not what was.
+    node.write(&asked(""));
+    let (code, message) = node.refused(json!({"command": "reload"}));
+    assert_eq!(code, "invalid", "{message}");
+    assert!(
+        message.contains("there is no [programs.check]"),
+        "{message}"
+    );
+    assert_eq!(node.revision(), 1);
+    assert!(
+        !host(&node, 0)["reason"]
+            .to_string()
+            .contains("no [programs")
+    );
+
+    node.write(&config(&hosts()));
+    node.done(json!({"command": "reload"}));
+    let (code, message) = node.refused(json!({"command": "rollback", "revision": 1}));
+    assert_eq!(code, "invalid", "its program is gone: {message}");
 }

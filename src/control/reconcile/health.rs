@@ -49,14 +49,20 @@ impl Runtime {
         self.checker = Some(checker);
     }
 
-    /// What probes have from the settings.
+    /// What probes have from the settings, from the next commit or [`Self::check_again`] on.
     pub(in crate::control) fn set_means(&mut self, means: Means) {
         if let Some(checker) = &mut self.checker {
             checker.set_means(means);
         }
-        let topology = std::mem::take(&mut self.topology);
-        self.check(&topology);
-        self.topology = topology;
+    }
+
+    /// Has hosts probed with what was set since the last commit.
+    pub(in crate::control) fn check_again(&mut self) {
+        if self.checker.as_ref().is_some_and(Checker::is_stale) {
+            let topology = std::mem::take(&mut self.topology);
+            self.check(&topology);
+            self.topology = topology;
+        }
     }
 
     /// Has the hosts of `next` probed.
@@ -154,13 +160,14 @@ impl Runtime {
         group.map(|group| group.name.clone())
     }
 
-    /// Whether a host is among those that new sessions may go to.
-    pub(in crate::control) fn takes_sessions(&self, path: &HostPath) -> bool {
-        let Some(running) = self.services.get(&path.service) else {
-            return false;
-        };
+    /// How much of the sessions that a host is picked for it takes: 0.0 to 1.0. `None`
+    /// where new sessions do not go to it.
+    pub(in crate::control) fn takes_sessions(&self, path: &HostPath) -> Option<f64> {
+        let running = self.services.get(&path.service)?;
         let view = running.service.view();
-        view.hosts().iter().any(|host| host.host.path() == path)
+        let host = view.hosts().iter().find(|host| host.host.path() == path)?;
+        let now = self.now().saturating_sub(self.base);
+        Some(host.portion.as_ref().map_or(1.0, |portion| portion.at(now)))
     }
 
     /// What is to be kept of the health of each service over a restart.
