@@ -13,4 +13,6 @@ mod node;
 
 mod connection;
 mod events;
+mod examples;
 mod listener;
+mod types;
