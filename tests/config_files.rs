@@ -141,15 +141,41 @@ fn bus() -> config::Bus {
     }
 }
 
-/// All but `services_file`, which cannot stand beside services.
-fn full_settings() -> config::Settings {
+fn full_auth() -> config::Auth {
     use pointsman::model::{
+        dn::Dn,
         principal::{Role, Scope},
-        topology::Count,
     };
     let scope = || Scope::new(vec!["web-*".to_owned()]);
     let hash = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21l$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
     let name = || config::UserName::try_from("ada".to_owned()).unwrap();
+    config::Auth {
+        backends: vec![config::Backend::Local],
+        fallback: config::Fallback::Next,
+        break_glass_doors: vec![config::LoginDoor::Http],
+        login_ttl: "1s".parse().unwrap(),
+        recheck: "1s".parse().unwrap(),
+        ldap: Some(full_ldap()),
+        radius: Some(full_radius()),
+        users: vec![config::User {
+            name: name(),
+            password_hash: config::PasswordHash::try_from(hash.to_owned()).unwrap(),
+            role: Some(Role::Admin),
+            services: scope(),
+        }],
+        rules: vec![config::Rule {
+            user: Some(name()),
+            group: Dn::parse("cn=team").ok(),
+            radius: config::RadiusValue::try_from("team".to_owned()).ok(),
+            role: Role::Viewer,
+            services: scope(),
+        }],
+    }
+}
+
+/// All but `services_file`, which cannot stand beside services.
+fn full_settings() -> config::Settings {
+    use pointsman::model::topology::Count;
     config::Settings {
         services_file: None,
         node: config::Node {
@@ -161,28 +187,7 @@ fn full_settings() -> config::Settings {
             events_kept: Count::default(),
             revisions_kept: Count::default(),
         },
-        auth: Some(config::Auth {
-            backends: vec![config::Backend::Local],
-            fallback: config::Fallback::Next,
-            break_glass_doors: vec![config::LoginDoor::Http],
-            login_ttl: "1s".parse().unwrap(),
-            recheck: "1s".parse().unwrap(),
-            ldap: Some(full_ldap()),
-            radius: Some(full_radius()),
-            users: vec![config::User {
-                name: name(),
-                password_hash: config::PasswordHash::try_from(hash.to_owned()).unwrap(),
-                role: Some(Role::Admin),
-                services: scope(),
-            }],
-            rules: vec![config::Rule {
-                user: Some(name()),
-                group: pointsman::model::dn::Dn::parse("cn=team").ok(),
-                radius: config::RadiusValue::try_from("team".to_owned()).ok(),
-                role: Role::Viewer,
-                services: scope(),
-            }],
-        }),
+        auth: Some(full_auth()),
         bus: Some(bus()),
         admin: config::AdminDoor {
             socket: Some(PathBuf::from("admin.sock")),

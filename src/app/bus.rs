@@ -204,7 +204,8 @@ async fn report(mut link: watch::Receiver<Link>, stop: CancellationToken) {
     }
 }
 
-fn options(settings: &config::Bus) -> Result<Options, SecretError> {
+/// How `settings` have it connect.
+pub(super) fn options(settings: &config::Bus) -> Result<Options, SecretError> {
     let passcode = settings.passcode.as_ref();
     if passcode.is_some_and(config::Secret::is_plain) {
         tracing::warn!("[bus] passcode stands in the file; better in a file of its own");

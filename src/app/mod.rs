@@ -3,6 +3,7 @@
 
 mod begin;
 mod bus;
+mod bus_door;
 pub mod directory;
 mod document;
 mod doors;

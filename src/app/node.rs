@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     begin,
     bus::{Board, Bus, BusError},
+    bus_door::{BusDoor, BusDoorError},
     document::Document,
     doors::{DoorError, Doors},
     last_good,
@@ -67,6 +68,9 @@ pub enum NodeError {
     /// What the message bus needs is not to be had.
     #[error(transparent)]
     Bus(#[from] BusError),
+    /// The door for log-ins and commands over the bus cannot be opened.
+    #[error(transparent)]
+    BusDoor(#[from] BusDoorError),
 }
 
 /// A node that runs.
@@ -112,6 +116,8 @@ pub(super) fn start_node(
     open_doors(&living, &control, &people, &doors, runtime)?;
     let bus = Bus::new(control.clone(), runtime.clone(), board);
     join_bus(&living, &bus)?;
+    let (asked, stop) = (Arc::clone(&people), doors.clone());
+    BusDoor::open(&living, control.clone(), asked, runtime.clone(), stop)?;
     let recording = control.clone();
     runtime.spawn(async move {
         for (key, value) in keep {

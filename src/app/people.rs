@@ -99,14 +99,12 @@ impl People {
         self.record_later(effects);
     }
 
-    /// Failed log-ins that were counted up, now that it is time to tell.
+    /// Failed log-ins that were counted up, and logins that expired, now that it is time to tell.
     pub(super) async fn tell_what_is_due(&self) {
         if let (Some(logins), Some(control)) = (self.logins(), self.control.get()) {
-            let events = logins.due();
-            if !events.is_empty()
-                && let Err(error) = control.record(events).await
-            {
-                tracing::warn!(%error, "failed log-ins cannot be recorded");
+            let due = logins.due();
+            if let Err(error) = record(control, told(Value::Null, due)).await {
+                tracing::warn!(%error, "failed log-ins and logins that expired cannot be recorded");
             }
         }
     }
@@ -229,6 +227,9 @@ fn told(data: Value, effects: Effects) -> Told {
 }
 
 async fn record(control: &Control, told: Told) -> Result<(), CommandError> {
+    if told.events.is_empty() && told.keep.is_empty() {
+        return Ok(());
+    }
     let entry = Entry {
         events: told.events,
         keep: told.keep,

@@ -329,11 +329,19 @@ impl Logins {
         Some(held.login.principal(door, from))
     }
 
-    /// The failed log-ins that were counted up and are to be told by now. To be asked every few
-    /// seconds.
-    pub fn due(&self) -> Vec<Event> {
+    /// What is to be told by now without anybody's doing: the failed log-ins that were counted
+    /// up, and the logins that have expired, so many at a time. To be asked every few seconds.
+    pub fn due(&self) -> Effects {
         let now = self.clock.now();
-        self.inner().noise.take(now.at)
+        let mut inner = self.inner();
+        let mut effects = Effects {
+            events: inner.noise.take(now.at),
+            records: Vec::new(),
+        };
+        for held in inner.table.expire(now) {
+            effects.ended(&held.login, "expired", "pointsman");
+        }
+        effects
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::model::{event::Event, principal::Door};
 
 /// How long failures of one source are counted up before they are told.
-pub(super) const SPAN: Duration = Duration::from_secs(10);
+pub const SPAN: Duration = Duration::from_secs(10);
 /// Sources that are told apart within a span; what comes from more is told together.
 pub(super) const QUOTA: usize = 32;
 /// Names that one event lists.
@@ -27,7 +27,7 @@ const OTHERS: &str = "others";
 pub struct Failure<'a> {
     /// The kind of the event.
     pub kind: &'static str,
-    /// The name that was given.
+    /// The name that was given; empty where there is none.
     pub user: &'a str,
     /// Where it came from.
     pub source: &'a str,
@@ -61,7 +61,8 @@ impl Noise {
     /// Takes in a failure. At most twice [`QUOTA`] events and a few per [`SPAN`] come of it.
     pub fn count(&mut self, failure: Failure<'_>, now: Instant) {
         self.close(now);
-        let user = shortened(failure.user);
+        let user = Some(failure.user).filter(|user| !user.is_empty());
+        let user = user.map(shortened);
         let mut key = (failure.source.to_owned(), failure.kind, failure.code);
         if !self.windows.contains_key(&key) && self.windows.len() >= QUOTA {
             OTHERS.clone_into(&mut key.0);
@@ -69,7 +70,7 @@ impl Noise {
         if let Some(window) = self.windows.get_mut(&key) {
             window.more += 1;
             if window.users.len() < NAMES {
-                window.users.insert(user);
+                window.users.extend(user);
             }
             return;
         }
@@ -77,7 +78,7 @@ impl Noise {
             "code": failure.code,
             "because": failure.because,
             "door": failure.door,
-            "users": [user],
+            "users": Vec::from_iter(user),
             "count": 1,
         });
         let subject = key.0.clone();

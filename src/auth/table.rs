@@ -16,6 +16,8 @@ use super::{Vouched, clock::Moment, login::Login, rules::Rights};
 pub(super) const BOUND: usize = 1000;
 /// How many of them one user may have, so that nobody fills the table alone.
 pub(super) const OWN_BOUND: usize = 100;
+/// How many that have expired are taken out, and told of, at a time.
+pub(super) const AT_ONCE: usize = 100;
 
 /// Somebody who is logged in.
 #[derive(Clone)]
@@ -75,7 +77,7 @@ impl Table {
     /// # Errors
     /// The table is full of others.
     pub(super) fn insert(&mut self, held: Held, now: Moment) -> Result<Vec<Held>, Vec<Held>> {
-        let mut out = self.remove(|other| other.expired(now));
+        let mut out = self.expire(now);
         let same =
             |other: &Held| other.login.user == held.login.user && other.login.by == held.login.by;
         let own = self.0.iter().filter(|other| same(other)).count();
@@ -92,6 +94,12 @@ impl Table {
     /// Takes out those that `which` picks.
     pub(super) fn remove(&mut self, which: impl Fn(&Held) -> bool) -> Vec<Held> {
         self.0.extract_if(.., |held| which(held)).collect()
+    }
+
+    /// Takes out some that have expired: at most [`AT_ONCE`].
+    pub(super) fn expire(&mut self, now: Moment) -> Vec<Held> {
+        let expired = self.0.extract_if(.., |held| held.expired(now));
+        expired.take(AT_ONCE).collect()
     }
 
     /// From now on none lasts longer than `lasts`.

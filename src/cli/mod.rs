@@ -11,6 +11,7 @@ mod generate;
 mod logging;
 mod login;
 mod passwd;
+mod pubkey;
 mod remote;
 mod replace;
 mod request;
@@ -89,6 +90,12 @@ enum Action {
     },
     /// Hash a password for the configuration: asked for, or the first line of standard input
     Passwd,
+    /// Print the node's public key, for those who log in over the bus
+    Pubkey {
+        /// The configuration
+        #[arg(default_value = DEFAULT_FILE)]
+        file: PathBuf,
+    },
     /// Print what a shell needs to complete command lines
     Completions {
         /// The shell
@@ -162,6 +169,7 @@ pub fn main() -> ExitCode {
         Action::Replace(Replace { file, change }) => remote::replace(&file, change, arguments.way),
         Action::Login { user } => remote::log_in(user, arguments.way),
         Action::Passwd => passwd::run(),
+        Action::Pubkey { file } => pubkey::run(&file),
         Action::Completions { shell } => generate::completions(shell),
         Action::Man => generate::man(),
     };

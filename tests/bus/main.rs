@@ -11,7 +11,11 @@ mod support;
 #[path = "../support/node.rs"]
 mod node;
 
+mod asking;
+mod cli;
+mod commands;
 mod connection;
+mod crash;
 mod events;
 mod examples;
 mod listener;

@@ -116,10 +116,16 @@ async fn every_type_of_event_comes_as_the_document_has_it() {
     }
     listener.assert_complete();
     let heard: Vec<&Value> = listener.heard.iter().chain(&listener.heartbeats).collect();
-    // The first takes a crash and an edit, the second a directory; the last has a test of its own.
+    // They take a crash and an edit, a directory, and other nodes and people on the bus. What is
+    // lost has a test of its own.
     let others = [
         "config.conflict",
         "admin.rights-changed",
+        "admin.command login",
+        "admin.command because",
+        "admin.command users",
+        "admin.command count",
+        "node.conflict",
         "node.events-lost",
     ];
     examples::assert_all_came(&heard, &others);

@@ -102,3 +102,50 @@ async fn it_stops_when_told_and_removes_its_file() {
     }
     assert!(!path.exists());
 }
+
+#[tokio::test]
+async fn requests_of_nobody_are_told_once_and_then_as_a_sum() {
+    let node = Node::start().await;
+    let mut events = node.control.subscribe();
+    for _ in 0..50 {
+        let head = format!(
+            "POST /v1/commands\ncontent-type: application/json\n{}",
+            bearer("ended")
+        );
+        let reply = ask(node.over_tcp().await, &head, r#"{"command":"status"}"#).await;
+        assert_eq!(reply.status, 401);
+    }
+    assert_eq!(
+        ask(node.over_tcp().await, "GET /v1/events", "")
+            .await
+            .status,
+        401
+    );
+    let mut told = Vec::new();
+    let all = |told: &[(String, u64)]| told.iter().map(|(_, count)| count).sum::<u64>() == 51;
+    let collect = async {
+        while !all(&told) {
+            let event = events.recv().await.unwrap().event;
+            assert_eq!(
+                (event.kind.as_str(), event.subject.as_str()),
+                ("admin.command", "127.0.0.1")
+            );
+            let code = event.data["code"].as_str().unwrap().to_owned();
+            told.push((code, event.data["count"].as_u64().unwrap()));
+        }
+    };
+    // What is left when the door closes is not lost.
+    node.stop.cancel();
+    tokio::time::timeout(Duration::from_secs(10), collect)
+        .await
+        .unwrap();
+    told.sort();
+    let told: Vec<_> = told
+        .iter()
+        .map(|(code, count)| (code.as_str(), *count))
+        .collect();
+    assert_eq!(
+        told,
+        [("no-login", 1), ("unknown-login", 1), ("unknown-login", 49)]
+    );
+}

@@ -123,7 +123,7 @@ async fn the_access_log_has_a_line_for_each_session() {
     let lines = access_log(&program);
     for client in clients {
         let start = format!(
-            "finished client={client} host=web/blue/w1 address={host} to_host=5 to_client=5 connect_ms="
+            "finished client={client} peer={client} host=web/blue/w1 address={host} to_host=5 to_client=5 connect_ms="
         );
         let line = lines.iter().find(|line| line.starts_with(&start));
         let line = line.unwrap_or_else(|| panic!("no {start:?} in {lines:?}"));

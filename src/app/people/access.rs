@@ -78,8 +78,9 @@ impl Access for People {
             }
             Command::EndLogin { login } => Ok(told(json!({}), logins.end(principal, login)?)),
             Command::ExplainAccess { user } => {
-                let because = logins.explain_access(user, found);
-                let verdict = because.first().cloned().unwrap_or_default();
+                let mut because = logins.explain_access(user, found).into_iter();
+                let verdict = because.next().unwrap_or_default();
+                let because = Vec::from_iter(because);
                 Ok(Told {
                     data: json!({"verdict": verdict, "because": because}),
                     ..Told::default()

@@ -2,25 +2,33 @@
 //! It must not ask for a password, nor let anybody in.
 
 use super::{
-    super::{Accepted, Steps, backends::Backends},
-    Arc, Logins, Outcome, User, live, rules,
+    super::{
+        Accepted, Steps,
+        backends::{BREAK_GLASS, Backends},
+    },
+    Arc, Fallback, Logins, Outcome, Rule, User, live, rules,
 };
 
 impl Logins {
     /// What backends know of `user` without a password, and what the rules make of it, in
-    /// sentences. Asks directories; takes at most the time for a log-in.
+    /// sentences, of which the first is the verdict. Asks directories; takes at most the time for
+    /// a log-in.
     pub async fn look_up(&self, user: &str) -> Vec<String> {
-        let (backends, rules, deadline) = {
+        let (backends, rules, deadline, fallback) = {
             let inner = self.inner();
             let options = &inner.options;
             let rules = options.rules.clone();
-            (Arc::clone(&inner.backends), rules, options.deadline)
+            let backends = Arc::clone(&inner.backends);
+            (backends, rules, options.deadline, options.fallback)
         };
-        let mut sentences = Vec::new();
         if super::super::plausible(user, super::super::MAX_INPUT).is_err() {
             return vec!["nobody can have that name".to_owned()];
         }
-        for (by, outcome) in self.known(&backends, user, deadline).await {
+        let known = self.known(&backends, user, deadline).await;
+        let spare = usize::from(backends.find(BREAK_GLASS).is_some());
+        let asked = known.get(..known.len() - spare).unwrap_or_default();
+        let mut sentences = vec![verdict(user, asked, fallback, &rules)];
+        for (by, outcome) in known {
             match outcome {
                 Outcome::Accepted(accepted) => {
                     sentences.push(knows(by, &accepted));
@@ -55,7 +63,7 @@ impl Logins {
         known
     }
 
-    /// What `user` could do and why: `found` is what [`Self::look_up`] found.
+    /// What `user` could do and why, the verdict first: `found` is what [`Self::look_up`] found.
     pub fn explain_access(&self, user: &str, found: &[String]) -> Vec<String> {
         let inner = self.inner();
         let mut sentences = found.to_vec();
@@ -76,6 +84,56 @@ impl Logins {
     }
 }
 
+/// Whether `user` may log in, in one sentence: as at a log-in, the first of `known` that can tell
+/// decides, and the next is only asked where there is a fallback.
+fn verdict(
+    user: &str,
+    known: &[(&'static str, Outcome)],
+    fallback: Fallback,
+    rules: &[Rule],
+) -> String {
+    let silent = |outcome: &Outcome| matches!(outcome, Outcome::Unavailable(_));
+    let first = known.first();
+    let heard = known.iter().find(|(_, outcome)| !silent(outcome));
+    let decides = match fallback {
+        Fallback::None => first,
+        Fallback::Next | Fallback::LocalBreakGlass => heard.or(first),
+    };
+    let Some((by, outcome)) = decides else {
+        return format!("{user} may not log in: nobody is asked, for backends is empty");
+    };
+    let if_silent = match (first, heard) {
+        (Some((silent, _)), Some((heard, _))) if silent != heard && by == heard => {
+            format!(", as long as {silent} cannot tell")
+        }
+        (Some(_), Some(_)) | (None, _) | (_, None) => String::new(),
+    };
+    match outcome {
+        Outcome::Accepted(accepted) => {
+            let judgement = rules::judge(rules, accepted);
+            match judgement.rights {
+                Some(rights) => format!(
+                    "{user} may log in as {} because of {}, if {by} takes the password{if_silent}",
+                    rights.sentence(),
+                    judgement.because
+                ),
+                None => {
+                    format!("{user} may not log in: {by} knows them, but no rule is about them")
+                }
+            }
+        }
+        Outcome::Rejected(because) => {
+            format!("{user} may not log in: {by} says {because}{if_silent}")
+        }
+        Outcome::Unavailable(because) => format!(
+            "whether {user} may log in is not known: {by} decides, and cannot tell now ({because})"
+        ),
+        Outcome::Challenge(_) => {
+            format!("whether {user} may log in is not known: {by} asks for more")
+        }
+    }
+}
+
 fn knows(by: &str, accepted: &Accepted) -> String {
     let (user, groups) = (&accepted.user, &accepted.groups);
     let mut sentence = format!("{by} knows {user}");
@@ -86,4 +144,71 @@ fn knows(by: &str, accepted: &Accepted) -> String {
         sentence = format!("{sentence}, in {}", groups.join("; "));
     }
     sentence
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::{Matcher, Rights};
+    use crate::model::principal::{Role, Scope};
+
+    fn away() -> Outcome {
+        Outcome::Unavailable("it does not answer".to_owned())
+    }
+
+    #[test]
+    fn the_verdict_says_who_decides_and_why() {
+        let rules = [Rule {
+            matcher: Matcher::User("ada".to_owned()),
+            rights: Rights {
+                role: Role::Operator,
+                services: Scope::new(vec!["web*".to_owned()]),
+            },
+        }];
+        let known = |user: &str| Outcome::Accepted(Accepted::named(user));
+        let gone = || Outcome::Rejected("there is no such user".to_owned());
+        for (user, known, fallback, sentence) in [
+            (
+                "ada",
+                vec![("ldap", known("ada"))],
+                Fallback::None,
+                "ada may log in as operator on services web* because of rule 1 (user ada), \
+                 if ldap takes the password",
+            ),
+            (
+                "eve",
+                vec![("ldap", known("eve"))],
+                Fallback::None,
+                "eve may not log in: ldap knows them, but no rule is about them",
+            ),
+            (
+                "eve",
+                vec![("ldap", gone()), ("local", known("ada"))],
+                Fallback::Next,
+                "eve may not log in: ldap says there is no such user",
+            ),
+            (
+                "ada",
+                vec![("ldap", away()), ("local", known("ada"))],
+                Fallback::None,
+                "whether ada may log in is not known: ldap decides, and cannot tell now \
+                 (it does not answer)",
+            ),
+            (
+                "ada",
+                vec![("ldap", away()), ("local", known("ada"))],
+                Fallback::Next,
+                "ada may log in as operator on services web* because of rule 1 (user ada), \
+                 if local takes the password, as long as ldap cannot tell",
+            ),
+            (
+                "ada",
+                vec![],
+                Fallback::None,
+                "ada may not log in: nobody is asked, for backends is empty",
+            ),
+        ] {
+            assert_eq!(verdict(user, &known, fallback, &rules), sentence);
+        }
+    }
 }

@@ -79,19 +79,16 @@ impl Effects {
     /// A login is no more.
     pub(super) fn ended(&mut self, login: &Login, reason: &str, ended_by: &str) {
         self.records.push((login.id.clone(), None));
-        // That one ends at its time was said when it began.
-        if reason != "expired" {
-            let data = json!({
-                "login": login.id,
-                "by": login.by,
-                "door": login.door,
-                "from": login.from,
-                "reason": reason,
-                "ended_by": ended_by,
-            });
-            let event = Event::new("admin.logout", &login.user, data);
-            self.events.push(event);
-        }
+        let data = json!({
+            "login": login.id,
+            "by": login.by,
+            "door": login.door,
+            "from": login.from,
+            "reason": reason,
+            "ended_by": ended_by,
+        });
+        let event = Event::new("admin.logout", &login.user, data);
+        self.events.push(event);
     }
 }
 

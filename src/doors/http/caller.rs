@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, header};
 use secrecy::SecretString;
 
-use super::{Api, guard::only, reply::Refusal, slots::Slot};
+use super::{Api, guard::only, reply::Refusal, slots::Slot, turned_away::Nobody};
 use crate::model::principal::{Door, Principal, Role, Scope};
 
 /// The longest token that is looked at.
@@ -46,12 +46,22 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// Who sent a request with these headers.
+    /// Who sent a request with these headers. Who is nobody is counted.
     pub(super) async fn of(api: &Api, peer: &Peer, headers: &HeaderMap) -> Result<Self, Refusal> {
-        let token = bearer(headers)?;
-        let principal = principal(api, peer, token.as_ref()).await;
-        let principal = principal.ok_or_else(Refusal::nobody)?;
-        Ok(Self { principal, token })
+        let found = async {
+            let token = bearer(headers)?;
+            let principal = principal(api, peer, token.as_ref()).await;
+            let why = match token {
+                Some(_) => Nobody::UnknownLogin,
+                None => Nobody::NoLogin,
+            };
+            let principal = principal.ok_or(why)?;
+            Ok(Self { principal, token })
+        };
+        found.await.map_err(|why| {
+            api.turned_away.count(peer, why);
+            Refusal::nobody()
+        })
     }
 
     /// Whether they could log in to be more than they are.
@@ -93,16 +103,16 @@ fn without_login(peer: &Peer, logins: bool) -> Option<Principal> {
 }
 
 /// The token, where there is one. Anything else in that header is nobody's.
-fn bearer(headers: &HeaderMap) -> Result<Option<SecretString>, Refusal> {
+fn bearer(headers: &HeaderMap) -> Result<Option<SecretString>, Nobody> {
     if !headers.contains_key(header::AUTHORIZATION) {
         return Ok(None);
     }
     let (scheme, token) = only(headers, header::AUTHORIZATION.as_str())
         .and_then(|value| value.split_once(' '))
-        .ok_or_else(Refusal::nobody)?;
+        .ok_or(Nobody::UnknownLogin)?;
     let token = token.trim();
     if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() || token.len() > MAX_TOKEN {
-        return Err(Refusal::nobody());
+        return Err(Nobody::UnknownLogin);
     }
     Ok(Some(token.into()))
 }

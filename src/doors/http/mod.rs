@@ -18,6 +18,7 @@ mod slots;
 mod stall;
 pub mod tcp;
 mod tls;
+mod turned_away;
 pub mod unix;
 
 use std::{
@@ -39,9 +40,10 @@ use tokio_util::sync::CancellationToken;
 use self::{
     guard::{Guard, Id},
     reply::Refusal,
+    turned_away::TurnedAway,
 };
 use super::Authority;
-use crate::{control::Control, model::error::Code};
+use crate::{auth::clock::Clock, control::Control, model::error::Code};
 
 /// Event streams that may be open at once, over all listeners.
 const STREAMS: usize = 64;
@@ -57,6 +59,7 @@ pub struct Api {
     authority: Arc<dyn Authority>,
     streams: Arc<Semaphore>,
     ready: Arc<Mutex<Option<(Instant, bool)>>>,
+    turned_away: Arc<TurnedAway>,
     stop: CancellationToken,
 }
 
@@ -68,6 +71,7 @@ impl Api {
             authority,
             streams: Arc::new(Semaphore::new(STREAMS)),
             ready: Arc::default(),
+            turned_away: Arc::new(TurnedAway::new(Clock::system())),
             stop,
         }
     }

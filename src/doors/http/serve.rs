@@ -14,7 +14,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    Api,
     caller::Peer,
+    guard::Guard,
     slots::{Held, Slots},
     stall::Stall,
 };
@@ -49,8 +51,23 @@ pub(super) trait Accepts: Send + Sync + 'static {
     ) -> impl Future<Output = io::Result<(Self::Stream, Peer)>> + Send;
 }
 
+/// Serves `api` until it is told to stop, and tells meanwhile who was turned away.
+pub(super) async fn serve<A: Accepts>(accepts: Arc<A>, api: Api, guard: Guard) {
+    let (router, stop) = (api.clone().router(guard), api.stop.clone());
+    tokio::select! {
+        () = answer(accepts, router, stop) => {}
+        () = api.keep_telling() => {}
+    }
+    if tokio::time::timeout(GRACE, api.tell_the_rest())
+        .await
+        .is_err()
+    {
+        tracing::warn!("requests that were turned away last are not recorded");
+    }
+}
+
 /// Accepts until `stop`, and then who waits already; lets requests that were begun be answered.
-pub(super) async fn serve<A: Accepts>(accepts: Arc<A>, router: Router, stop: CancellationToken) {
+async fn answer<A: Accepts>(accepts: Arc<A>, router: Router, stop: CancellationToken) {
     let slots = Slots::new(CONNECTIONS);
     let connections = TaskTracker::new();
     let mut failing = false;

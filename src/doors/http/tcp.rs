@@ -127,13 +127,7 @@ impl TcpDoor {
         let listener = TcpListener::from_std(bound.listener.try_clone()?)?;
         // It is not to stay open for those who are still being answered.
         drop(bound);
-        let stop = api.stop.clone();
-        serve(
-            Arc::new(Accepting { listener, tls }),
-            api.router(guard),
-            stop,
-        )
-        .await;
+        serve(Arc::new(Accepting { listener, tls }), api, guard).await;
         Ok(())
     }
 }

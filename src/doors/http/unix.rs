@@ -138,9 +138,8 @@ impl SocketDoor {
             file.path = wanted;
         }
         let listener = UnixListener::from_std(fd.into())?;
-        let stop = api.stop.clone();
         let accepting = Arc::new(Accepting { listener, group });
-        serve(accepting, api.router(Guard::Socket), stop).await;
+        serve(accepting, api, Guard::Socket).await;
         drop(file);
         Ok(())
     }

@@ -21,8 +21,8 @@ use crate::stomp::{
 const LIFE: u64 = 60;
 /// How long an answer is waited for, before the same is sent again: it is carried out once.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often it is sent.
-const TRIES: u32 = 3;
+/// How long it is sent again and again.
+const IN_ALL: Duration = Duration::from_secs(30);
 /// How long a signed answer is waited for, after one came that nothing vouches for: anybody may
 /// write to a temporary queue whose name they guess.
 const DOUBT: Duration = Duration::from_secs(1);
@@ -168,11 +168,13 @@ impl Caller {
             .header("correlation-id", jti)
             .header("persistent", "true")
             .body(body);
-        for _ in 0..TRIES {
+        let end = Instant::now() + IN_ALL;
+        while Instant::now() < end {
             match self.client.send(message.clone()).await {
                 Ok(()) => {}
                 Err(Error::Lost | Error::Down) => {
-                    let up = self.client.up(PATIENCE).await;
+                    let left = end.saturating_duration_since(Instant::now());
+                    let up = self.client.up(left).await;
                     up.map_err(CallError::NoBroker)?;
                     continue;
                 }

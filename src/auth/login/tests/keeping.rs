@@ -102,6 +102,9 @@ async fn logins_survive_a_restart_unless_they_would_not_be_given_any_more() {
     let late = Logins::new(options(), hand.clock()).unwrap();
     let effects = late.restore(serde_json::from_str(&kept).unwrap());
     assert_eq!((effects.records.len(), late.records().len()), (2, 0));
+    let reasons = effects.events.iter().map(|event| &event.data["reason"]);
+    assert!(reasons.eq(["expired", "expired"]));
+    assert!(late.due().events.is_empty());
 }
 
 #[tokio::test]
@@ -135,7 +138,36 @@ async fn a_user_fills_only_their_share_and_a_full_table_refuses_a_newcomer() {
     assert_eq!(logins.records().len(), table::BOUND);
     hand.forward(Duration::from_secs(15 * 60));
     let (.., effects) = enter(&logins, "bob").await;
-    assert_eq!(effects.records.len(), table::BOUND + 1);
+    assert_eq!(effects.records.len(), table::AT_ONCE + 1);
+    for _ in 1..table::BOUND / table::AT_ONCE {
+        assert_eq!(logins.due().events.len(), table::AT_ONCE);
+    }
+    assert!(logins.due().events.is_empty());
+    assert_eq!(logins.records().len(), 1);
+}
+
+#[tokio::test]
+async fn a_login_that_expires_by_itself_is_told_once_and_forgotten() {
+    let (logins, hand) = logins();
+    let (login, ..) = enter(&logins, "ada").await;
+    hand.forward(Duration::from_secs(10 * 60));
+    let _ = enter(&logins, "bob").await;
+    assert!(logins.due().events.is_empty());
+    hand.forward(Duration::from_secs(5 * 60));
+    let due = logins.due();
+    assert_eq!(kinds(&due.events), ["admin.logout"]);
+    let data = &due.events[0].data;
+    assert_eq!(
+        (&data["reason"], &data["login"]),
+        (&json!("expired"), &json!(login.id))
+    );
+    assert_eq!(
+        (due.events[0].subject.as_str(), due.records),
+        ("ada", vec![(login.id, None)])
+    );
+    let again = logins.due();
+    assert!(again.events.is_empty() && again.records.is_empty());
+    assert_eq!(logins.records().len(), 1);
 }
 
 /// Takes the records in without asking whether their users exist.
