@@ -18,7 +18,8 @@ mod write;
 mod tests;
 
 use std::{
-    fmt,
+    fmt, fs, io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -75,6 +76,8 @@ pub struct Journal {
 /// An open journal file, and the end of what is in it.
 struct Live {
     connection: Connection,
+    /// Device and number of the file.
+    file: (u64, u64),
     tail: Tail,
 }
 
@@ -139,6 +142,11 @@ impl Journal {
     ) -> Result<T, RecordError> {
         let mut slot = self.slot();
         let live = self.live(&mut slot).map_err(RecordError::Refused)?;
+        // SQLite would write on into a file without a name, which nobody finds after the end.
+        if identity(&self.path).ok() != Some(live.file) {
+            let why = "it was removed or replaced; put it back, or start again to begin a new one";
+            return Err(RecordError::Refused(self.tell(&why)));
+        }
         let result = act(live);
         let rolled_back = live.connection.is_autocommit();
         match result {
@@ -161,8 +169,19 @@ impl Live {
     fn open(path: &Path, start: store::Start) -> Result<Self, OpenError> {
         let connection = store::open(path, start)?;
         let tail = Tail::load(&connection).map_err(|fault| OpenError::new(path, fault))?;
-        Ok(Self { connection, tail })
+        let file = identity(path).map_err(|error| OpenError::new(path, error))?;
+        Ok(Self {
+            connection,
+            file,
+            tail,
+        })
     }
+}
+
+/// Which file is at `path`. It is not opened: closing it again would end SQLite's locks.
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let metadata = fs::metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
 }
 
 /// Says where it is, and nothing of what is in it.

@@ -240,3 +240,26 @@ fn a_damaged_file_gives_errors_and_no_panic() {
     }
     assert!(failed > 30, "only {failed} were noticed");
 }
+
+#[test]
+fn nothing_is_written_into_a_journal_that_was_removed_until_it_is_put_back() {
+    let dir = Dir::new();
+    let mut journal = dir.open();
+    journal.record(&[entry(1, 9)]).unwrap();
+    let aside = dir.join("aside");
+    std::fs::rename(dir.file(), &aside).unwrap();
+    for _ in 0..2 {
+        let error = journal.record(&[entry(2, 9)]).unwrap_err();
+        assert!(matches!(error, RecordError::Refused(_)), "{error:?}");
+        assert!(
+            error.to_string().contains("was removed or replaced"),
+            "{error}"
+        );
+    }
+    std::fs::write(dir.file(), "another").unwrap();
+    assert!(journal.record(&[entry(2, 9)]).is_err());
+    std::fs::rename(&aside, dir.file()).unwrap();
+    journal.record(&[entry(2, 9)]).unwrap();
+    drop(journal);
+    assert_eq!(dir.open().last().unwrap().unwrap().state.revision, 2);
+}
