@@ -52,6 +52,7 @@ fuzz:
 	$(call FUZZ_RUN,config,tests/data/valid tests/data/edit tests/data/invalid)
 	$(call FUZZ_RUN,command,fuzz/seeds/command)
 	$(call FUZZ_RUN,header,)
+	$(call FUZZ_RUN,stomp,fuzz/seeds/stomp)
 
 run:
 	$(CARGO) run --locked --release -- run config/quickstart.toml

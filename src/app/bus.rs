@@ -12,7 +12,10 @@ use tokio_util::sync::CancellationToken;
 use super::settings::Commit;
 use crate::{
     config::{self, SecretError, Settings},
-    control::Control,
+    control::{
+        Control,
+        outside::{self, BusStatus},
+    },
     events::{Status, bus::BusSink, heartbeat, outbox},
     stomp::{Client, Link, Options, Trust},
 };
@@ -27,12 +30,51 @@ const FAREWELL: Duration = Duration::from_secs(2);
 #[error("[bus] passcode: {0}")]
 pub struct BusError(#[from] SecretError);
 
+/// Where the bus shows how it is.
+#[derive(Debug, Default)]
+pub(super) struct Board(Mutex<Option<Shown>>);
+
+/// What shows how a connection is, and how the sending of events over it.
+#[derive(Debug)]
+struct Shown {
+    link: watch::Receiver<Link>,
+    sending: watch::Receiver<Status>,
+}
+
+impl Board {
+    fn show(&self, shown: Option<Shown>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = shown;
+    }
+}
+
+impl outside::Bus for Board {
+    fn status(&self, newest: u64) -> Option<BusStatus> {
+        let shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Shown { link, sending } = shown.as_ref()?;
+        let sending = sending.borrow().clone();
+        let (broker, why) = match &*link.borrow() {
+            Link::Up { broker, .. } => (Some(broker.to_string()), None),
+            Link::Down(why) => (None, why.clone()),
+        };
+        Some(BusStatus {
+            connected: broker.is_some(),
+            broker,
+            sent: sending.sent,
+            // Not as the outbox counts it: without a connection it does not look.
+            waiting: newest.saturating_sub(sending.last_sent),
+            lost: sending.lost,
+            trouble: why.or(sending.trouble),
+        })
+    }
+}
+
 /// The bus of a node. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Bus {
     control: Control,
     runtime: Handle,
     running: Arc<Mutex<Option<Running>>>,
+    board: Arc<Board>,
 }
 
 /// A connection, and what goes over it.
@@ -43,12 +85,13 @@ struct Running {
 }
 
 impl Bus {
-    /// Nothing is connected yet.
-    pub(super) fn new(control: Control, runtime: Handle) -> Self {
+    /// Nothing is connected yet. How it is will stand on `board`.
+    pub(super) fn new(control: Control, runtime: Handle, board: Arc<Board>) -> Self {
         Self {
             control,
             runtime,
             running: Arc::default(),
+            board,
         }
     }
 
@@ -77,16 +120,17 @@ impl Bus {
             before.stop.cancel();
         }
         let Some((settings, options)) = wanted else {
+            self.board.show(None);
             return;
         };
         let stop = CancellationToken::new();
         let (control, until) = (self.control.clone(), stop.clone());
-        let prefix = settings.prefix.to_string();
+        let (prefix, board) = (settings.prefix.to_string(), Arc::clone(&self.board));
         let carrying = self.runtime.spawn(async move {
             if let Some(before) = before {
                 before.end().await;
             }
-            carry(options, control, prefix, until).await;
+            carry(options, control, prefix, &board, until).await;
         });
         let running = Running {
             settings,
@@ -122,9 +166,17 @@ impl Running {
 }
 
 /// Connects, and sends what there is until `stop`.
-async fn carry(options: Options, control: Control, prefix: String, stop: CancellationToken) {
+async fn carry(
+    options: Options,
+    control: Control,
+    prefix: String,
+    board: &Board,
+    stop: CancellationToken,
+) {
     let client = Client::open(options);
-    let (status, _) = watch::channel(Status::default());
+    let (status, sending) = watch::channel(Status::default());
+    let link = client.link();
+    board.show(Some(Shown { link, sending }));
     let sink = BusSink::new(client.clone(), control.clone(), prefix.clone());
     let beside = async {
         tokio::join!(

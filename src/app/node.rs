@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     begin,
-    bus::{Bus, BusError},
+    bus::{Board, Bus, BusError},
     bus_door::{BusDoor, BusDoorError},
     document::Document,
     doors::{DoorError, Doors},
@@ -101,19 +101,22 @@ pub(super) fn start_node(
         Begin::New { last, .. } => last.as_ref().map_or(0, |last| last.state.revision) + 1,
     };
     let document = Document::new(opened.store, opened.expected, revision, living.clone());
+    let board = Arc::new(Board::default());
     let (control, thread) = start(Start {
         node: living.now().node.name.clone(),
         balancer: Arc::clone(balancer),
         record: Box::new(opened.journal),
         file: Some(Box::new(document)),
         access: Some(Arc::clone(&people) as Arc<_>),
+        bus: Some(Arc::clone(&board) as Arc<_>),
         first: opened.begin,
         redo_file: opened.behind,
     })?;
     people.tell(control.clone());
     let doors = CancellationToken::new();
     open_doors(&living, &control, &people, &doors, runtime)?;
-    let bus = join_bus(&living, &control, runtime)?;
+    let bus = Bus::new(control.clone(), runtime.clone(), board);
+    join_bus(&living, &bus)?;
     let (asked, stop) = (Arc::clone(&people), doors.clone());
     BusDoor::open(&living, control.clone(), asked, runtime.clone(), stop)?;
     let recording = control.clone();
@@ -203,8 +206,7 @@ fn open_doors(
 }
 
 /// Lets the bus live by the settings, and connects.
-fn join_bus(living: &Living, control: &Control, runtime: &Handle) -> Result<Bus, BusError> {
-    let bus = Bus::new(control.clone(), runtime.clone());
+fn join_bus(living: &Living, bus: &Bus) -> Result<(), BusError> {
     let connect: Commit = bus.prepare(&living.now())?;
     connect();
     let part = bus.clone();
@@ -212,7 +214,7 @@ fn join_bus(living: &Living, control: &Control, runtime: &Handle) -> Result<Bus,
         let refused = |error: BusError| CommandError::new(Code::Failed, error.to_string());
         part.prepare(next).map_err(refused)
     });
-    Ok(bus)
+    Ok(())
 }
 
 /// Directories that were away are looked for from time to time.

@@ -21,7 +21,7 @@ use super::{
     flips::{self, Flips},
     handle::{Control, LAG, Message, WAITING},
     jobs::Jobs,
-    outside::{Access, File, Told},
+    outside::{Access, Bus, File, Told},
     pipeline::{Asked, Pipeline, now, reply},
     query,
     record::{self, Entry, Last, Record, RecordError},
@@ -59,6 +59,8 @@ pub struct Start {
     pub file: Option<Box<dyn File>>,
     /// Who is logged in, where anybody can be.
     pub access: Option<Arc<dyn Access>>,
+    /// The message bus, where there can be one.
+    pub bus: Option<Arc<dyn Bus>>,
     /// What is to run: that of the last revision, or else this.
     pub first: Begin,
     /// The file is behind the journal, and is to be written again.
@@ -107,6 +109,7 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
         mut record,
         file,
         access,
+        bus,
         first,
         redo_file,
     } = start;
@@ -138,6 +141,7 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
         record,
         file,
         access,
+        bus,
         published,
         reloaded: None,
         drained_from: HashMap::new(),

@@ -144,3 +144,26 @@ pub trait Access: Send + Sync + std::fmt::Debug {
         found: &[String],
     ) -> Result<Told, CommandError>;
 }
+
+/// The message bus.
+pub trait Bus: Send + Sync + std::fmt::Debug {
+    /// How it is, when `newest` is the number of the last event; `None` where there is none.
+    fn status(&self, newest: u64) -> Option<BusStatus>;
+}
+
+/// How the message bus is, as `status` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct BusStatus {
+    /// Whether there is a connection.
+    pub connected: bool,
+    /// To which broker.
+    pub broker: Option<String>,
+    /// Events that the broker has confirmed since the connection was set up.
+    pub sent: u64,
+    /// Events that wait to be sent or confirmed.
+    pub waiting: u64,
+    /// Events that went before they could be sent, since then.
+    pub lost: u64,
+    /// Why nothing is sent, when something is wrong.
+    pub trouble: Option<String>,
+}

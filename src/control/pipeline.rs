@@ -19,7 +19,7 @@ use super::{
     balancer::Balancer,
     fault,
     outcome::{Outcome, done, dry, entry, refused},
-    outside::{Access, File, PreparedFile},
+    outside::{Access, Bus, File, PreparedFile},
     prepare::PreparedChange,
     record::{Entry, Once, Record, RecordError, Recorded},
 };
@@ -42,6 +42,7 @@ pub(super) struct Pipeline {
     pub(super) record: Box<dyn Record>,
     pub(super) file: Option<Box<dyn File>>,
     pub(super) access: Option<Arc<dyn Access>>,
+    pub(super) bus: Option<Arc<dyn Bus>>,
     pub(super) published: broadcast::Sender<Recorded>,
     /// The digest of the text that a reload is taking in.
     pub(super) reloaded: Option<Vec<u8>>,

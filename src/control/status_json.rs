@@ -20,7 +20,14 @@ pub(super) fn node(pipeline: &Pipeline, scope: &Scope) -> Value {
         .filter(|service| scope.covers(&service.name))
         .map(service)
         .collect();
-    json!({"node": pipeline.node, "uptime_s": status.uptime.as_secs(), "services": services})
+    let uptime = status.uptime.as_secs();
+    let mut shown = json!({"node": pipeline.node, "uptime_s": uptime, "services": services});
+    // A journal that cannot be read says so where something is asked of it.
+    let newest = pipeline.record.last_sequence().unwrap_or_default();
+    if let Some(bus) = pipeline.bus.as_ref().and_then(|bus| bus.status(newest)) {
+        shown["bus"] = json!(bus);
+    }
+    shown
 }
 
 fn service(service: &ServiceStatus) -> Value {

@@ -16,14 +16,19 @@ use crate::{
 
 /// A node called `name` with the service `web` on these brokers.
 fn config(name: &str, brokers: &[&ActiveMq], more: &str) -> String {
+    bus(name, brokers, more)
+        + "[[service]]\nname = \"web\"\nlisten = [\"127.0.0.1:0\"]\n\n\
+           [[service.group]]\nname = \"blue\"\n\n\
+           [[service.group.host]]\nname = \"w1\"\naddress = \"127.0.0.1:9\"\n\
+           [[service.group.host]]\nname = \"w2\"\naddress = \"127.0.0.1:19\"\n"
+}
+
+/// The settings of a node called `name` on these brokers.
+pub(crate) fn bus(name: &str, brokers: &[&ActiveMq], more: &str) -> String {
     let places: Vec<_> = brokers.iter().map(|broker| broker.plain()).collect();
     format!(
         "[node]\nname = \"{name}\"\n\n\
-         [bus]\nbrokers = {places:?}\nlogin = \"pointsman\"\npasscode = \"pointsman\"\n{more}\n\n\
-         [[service]]\nname = \"web\"\nlisten = [\"127.0.0.1:0\"]\n\n\
-         [[service.group]]\nname = \"blue\"\n\n\
-         [[service.group.host]]\nname = \"w1\"\naddress = \"127.0.0.1:9\"\n\
-         [[service.group.host]]\nname = \"w2\"\naddress = \"127.0.0.1:19\"\n"
+         [bus]\nbrokers = {places:?}\nlogin = \"pointsman\"\npasscode = \"pointsman\"\n{more}\n\n"
     )
 }
 
@@ -254,8 +259,17 @@ async fn more_than_is_kept_is_told_as_lost_from_which_to_which() {
     let node = Node::start(&text).await;
     hear_all(&mut listener, &node).await;
     let heard = listener.heard.len() as u64;
+    let bus = |node: &Node| node.done(json!({"command": "status"}))["data"]["bus"].clone();
+    let place = Value::from(broker.plain());
+    eventually!(bus(&node)["waiting"] == 0);
+    let before = bus(&node);
+    let first = json!({"connected": true, "broker": place, "sent": heard, "waiting": 0, "lost": 0,
+        "trouble": null});
+    assert_eq!(before, first);
     broker.down();
     change(&node, 30);
+    eventually!(bus(&node)["connected"] == false && bus(&node)["waiting"].as_u64() > Some(20));
+    assert!(bus(&node)["trouble"].is_string());
     broker.up();
     let lost = listener
         .until(|event| event["type"] == "pointsman.node.events-lost")
@@ -269,4 +283,5 @@ async fn more_than_is_kept_is_told_as_lost_from_which_to_which() {
         .filter(|number| *number > heard)
         .min();
     assert_eq!(lost["data"]["to"], next.unwrap() - 1);
+    assert_eq!(bus(&node)["lost"], lost["data"]["events"]);
 }

@@ -9,7 +9,7 @@ use std::{
 use pointsman::stomp::{Acknowledge, Client, Incoming, Subscribe, Subscription, frame::Body};
 use serde_json::Value;
 
-use crate::{activemq::ActiveMq, support::soon};
+use crate::{activemq::ActiveMq, examples::assert_documented, support::soon};
 
 /// A subscription to events, and those that came.
 pub(crate) struct Listener {
@@ -84,6 +84,7 @@ impl Listener {
                 panic!("an event too long to keep");
             };
             let event: Value = serde_json::from_slice(body).unwrap();
+            assert_documented(&event);
             let header = |name: &'static str| delivery.headers.get(name);
             for name in ["type", "source", "subject", "id"] {
                 let header = delivery.headers.get(&format!("cloudEvents_{name}"));

@@ -17,4 +17,6 @@ mod commands;
 mod connection;
 mod crash;
 mod events;
+mod examples;
 mod listener;
+mod types;

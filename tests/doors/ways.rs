@@ -262,6 +262,7 @@ impl<'a> Library<'a> {
                 ..paper
             })),
             access: None,
+            bus: None,
             first: Begin::New {
                 topology: config.topology,
                 digest: None,

@@ -19,12 +19,29 @@ pub(super) fn status(data: &Value, revision: Option<u64>, colour: bool) -> Strin
     if let Some(revision) = revision {
         head += &format!(", revision {revision}");
     }
+    if let Some(found) = data.get("bus") {
+        head += &format!("\n{}", bus(found, colour));
+    }
     let mut parts = vec![head];
     parts.extend(list(data, "services").map(|found| service(found, colour)));
     if parts.len() == 1 {
         parts.push("no services".to_owned());
     }
     parts.join("\n\n")
+}
+
+fn bus(bus: &Value, colour: bool) -> String {
+    let counts = ["sent", "waiting", "lost"].map(|key| format!("{} {key}", text(bus, key)));
+    let (link, trouble) = (text(bus, "broker"), text(bus, "trouble"));
+    let link = match link.is_empty() {
+        true => paint(Paint::Red, "not connected", colour),
+        false => format!("at {link}"),
+    };
+    let mut line = format!("bus {link}, events: {}", counts.join(", "));
+    if !trouble.is_empty() {
+        line += &format!("; {trouble}");
+    }
+    line
 }
 
 /// In two units at most: nobody wants the seconds of the last three weeks.
@@ -93,6 +110,20 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn the_bus_is_one_line() {
+        let mut data = json!({"node": "lb1", "services": [], "bus": {"connected": true,
+            "broker": "stomp://mq1:61613", "sent": 120, "waiting": 3, "lost": 0, "trouble": null}});
+        let head = |data: &Value| status(data, None, false).replace("\n\nno services", "");
+        let line = "lb1\nbus at stomp://mq1:61613, events: 120 sent, 3 waiting, 0 lost";
+        assert_eq!(head(&data), line);
+        data["bus"]["broker"] = Value::Null;
+        data["bus"]["trouble"] = json!("mq1: connection refused");
+        let line =
+            "lb1\nbus not connected, events: 120 sent, 3 waiting, 0 lost; mq1: connection refused";
+        assert_eq!(head(&data), line);
+    }
 
     #[test]
     fn a_service_is_a_table_of_its_hosts_with_the_active_group_marked() {
