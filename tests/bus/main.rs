@@ -12,6 +12,8 @@ mod support;
 mod node;
 
 mod asking;
+mod astray;
+mod challenge;
 mod cli;
 mod commands;
 mod connection;
@@ -19,4 +21,6 @@ mod crash;
 mod events;
 mod examples;
 mod listener;
+mod namesake;
+mod rate;
 mod types;

@@ -1,0 +1,73 @@
+//! Messages with a body that no client of ours would send.
+//! It must not use our own client to send them.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::TcpStream,
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    activemq::ActiveMq,
+    asking::{Site, signed, weigh},
+    eventually,
+};
+
+/// The words under which messages were turned away.
+fn words(site: &Site, kind: &str) -> Vec<Value> {
+    let told = site.told(kind).into_iter();
+    let told = told.filter(|data| data["ok"] != true);
+    told.map(|data| data["code"].clone()).collect()
+}
+
+/// Sends what our own client would not: it has text for a body.
+fn send_raw(broker: &ActiveMq, queue: &str, content_type: &str, body: &[u8]) {
+    let place = broker.plain().replace("stomp://", "");
+    let mut stream = TcpStream::connect(place).unwrap();
+    let connect = "CONNECT\naccept-version:1.2\nhost:x\nlogin:operator\npasscode:operator\n\n\0\
+                   SUBSCRIBE\nid:1\ndestination:/temp-queue/raw\n\n\0";
+    stream.write_all(connect.as_bytes()).unwrap();
+    let length = body.len();
+    let head = format!(
+        "SEND\ndestination:{queue}\ncontent-type:{content_type}\ncontent-length:{length}\n\
+         receipt:1\nreply-to:/temp-queue/raw\n\n"
+    );
+    let frame = [head.as_bytes(), body, b"\0"].concat();
+    stream.write_all(&frame).unwrap();
+    let mut said = String::new();
+    let mut lines = BufReader::new(stream).lines();
+    while !said.contains("receipt-id:1") {
+        said += &lines.next().unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_utf_8_is_refused_by_both_queues() {
+    let Some(broker) = ActiveMq::shared() else {
+        return;
+    };
+    let site = Site::start(broker, &broker.plain(), "").await;
+    let mut asking = site.caller("operator").await;
+    let login = site.log_in(&mut asking, "operator").await;
+    let before = site.node.shown();
+    let token = signed(&login, &site.claims(1, &weigh("w1", 99)));
+    for (queue, content_type) in [
+        ("commands", "application/jwt"),
+        ("logins", "application/vnd.pointsman.login+sealed"),
+    ] {
+        let queue = format!("/queue/pointsman.{queue}.{}", site.name);
+        let body = [token.as_bytes(), b"\xff\xfe\x80"].concat();
+        send_raw(broker, &queue, content_type, &body);
+    }
+    eventually!(words(&site, "admin.login-failed") == [json!("sealed")]);
+    eventually!(words(&site, "admin.command").len() == 1);
+    assert!(
+        ["malformed", "signature"]
+            .map(Value::from)
+            .contains(&words(&site, "admin.command")[0])
+    );
+    assert_eq!(site.node.shown(), before);
+    let answer = asking.command(&login, &weigh("w1", 5)).await.unwrap();
+    assert_eq!(answer["ok"], true, "{answer}");
+}
