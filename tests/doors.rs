@@ -128,7 +128,7 @@ fn code(answer: &Value) -> &str {
 }
 
 /// A change, and whatever is refused, is written down with who, by which door, and what came of
-/// it. Who is nobody leaves nothing.
+/// it. Who is nobody leaves nothing of their own.
 fn check_audit(door: &str, who: &str, command: &Value, code: &str, events: &[Value]) {
     let name = command["command"].as_str().unwrap();
     let entry = CATALOGUE.iter().find(|entry| entry.name == name).unwrap();
@@ -163,7 +163,17 @@ fn state(way: &mut dyn Way) -> Value {
 fn events(way: &mut dyn Way, since: u64) -> Vec<Value> {
     let asked = json!({"command": "events", "since": since, "limit": 10_000});
     let answer = way.admin(&asked);
-    answer["data"]["events"].as_array().unwrap().clone()
+    let told = answer["data"]["events"].as_array().unwrap().iter();
+    told.filter(|event| comes_with_a_command(event))
+        .cloned()
+        .collect()
+}
+
+/// Not what is told at a time of its own: how a service fares, and the sums of who was nobody.
+fn comes_with_a_command(event: &Value) -> bool {
+    let fares = ["pointsman.service.exhausted", "pointsman.service.restored"].map(Value::from);
+    let nobody = ["no-login", "unknown-login"].map(Value::from);
+    !fares.contains(&event["type"]) && !nobody.contains(&event["data"]["code"])
 }
 
 fn newest(way: &mut dyn Way) -> u64 {
@@ -213,6 +223,7 @@ fn level_data(command: &str, data: &mut Value) {
             let events = data["events"].as_array().cloned().unwrap_or_default();
             let events = events
                 .into_iter()
+                .filter(comes_with_a_command)
                 .filter_map(|event| level_event(event, ""));
             *data = events.collect();
         }

@@ -266,6 +266,10 @@ impl Backends {
         let end = Instant::now() + self.manner.deadline;
         let outcome = spare.authenticate(credentials, end, steps).await;
         steps.tell(|| format!("{BREAK_GLASS}: {}", outcome.sentence()));
+        // Of who is no local user only a directory could say that they are not to come in.
+        if !spare.knows(&credentials.user) {
+            return silent;
+        }
         Verdict {
             outcome,
             by: BREAK_GLASS,

@@ -243,6 +243,14 @@ impl Authenticator for Local {
         })
     }
 
+    fn knows(&self, user: &str) -> bool {
+        self.find(user).is_some()
+    }
+
+    fn own_rights(&self, user: &str) -> Option<Rights> {
+        self.find(user)?.rights.clone()
+    }
+
     fn look_up<'a>(&'a self, user: &'a str, _: &'a Steps) -> Answering<'a> {
         let outcome = match self.find(user) {
             Some(entry) => Outcome::Accepted(entry.accepted()),

@@ -56,6 +56,16 @@ pub trait Authenticator: Send + Sync + fmt::Debug {
         true
     }
 
+    /// Whether the settings name `user` among those for whom it vouches.
+    fn knows(&self, _user: &str) -> bool {
+        false
+    }
+
+    /// What the settings themselves let `user` do, where no rule is asked.
+    fn own_rights(&self, _user: &str) -> Option<Rights> {
+        None
+    }
+
     /// What it knows of `user` without a password: whether they are there and not locked, their
     /// groups. One that cannot be asked that is unavailable.
     fn look_up<'a>(&'a self, _user: &'a str, _steps: &'a Steps) -> Answering<'a> {

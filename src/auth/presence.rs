@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{Answering, Authenticator, Credentials, Outcome, Steps, Vouched};
+use super::{Answering, Authenticator, Credentials, Outcome, Steps, Vouched, rules::Rights};
 
 /// How long it counts that a backend was away; meanwhile somebody else looks whether it is back.
 const REMEMBERED: Duration = Duration::from_secs(10);
@@ -54,6 +54,16 @@ impl Member {
 
     pub(super) fn stands(&self, vouched: &Vouched) -> bool {
         self.backend.stands(vouched)
+    }
+
+    /// As [`Authenticator::knows`].
+    pub(super) fn knows(&self, user: &str) -> bool {
+        self.backend.knows(user)
+    }
+
+    /// As [`Authenticator::own_rights`].
+    pub(super) fn own_rights(&self, user: &str) -> Option<Rights> {
+        self.backend.own_rights(user)
     }
 
     /// As [`Authenticator::look_up`], unless it is away.
@@ -144,7 +154,13 @@ impl Member {
     }
 
     fn note(&self, away: Option<String>) {
-        *self.away() = away.map(|reason| (Instant::now(), reason));
+        let (mut noted, directory) = (self.away(), self.kind());
+        match (noted.is_some(), &away) {
+            (false, Some(reason)) => tracing::warn!(%directory, %reason, "a directory is away"),
+            (true, None) => tracing::info!(%directory, "a directory is back"),
+            (true, Some(_)) | (false, None) => {}
+        }
+        *noted = away.map(|reason| (Instant::now(), reason));
     }
 
     fn away(&self) -> std::sync::MutexGuard<'_, Option<(Instant, String)>> {

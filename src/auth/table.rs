@@ -26,6 +26,8 @@ pub(super) struct Held {
     /// Of the token.
     pub(super) digest: [u8; 32],
     pub(super) voucher: String,
+    /// The groups in which the backend last saw them.
+    pub(super) groups: Vec<String>,
     /// What the backend handed out for the rules.
     pub(super) values: Vec<String>,
     /// When its backend last said yes, by the same clock; `None`: longer ago than that clock goes.

@@ -14,7 +14,7 @@ use pointsman::{
 use crate::slapd::Slapd;
 
 /// What a directory is configured with, if a test says nothing else.
-const SEARCH: &str = r#"
+pub(crate) const SEARCH: &str = r#"
     bind_dn = "cn=svc,ou=services,dc=example,dc=org"
     bind_password = "svc-secret"
     user_base = "ou=people,dc=example,dc=org"
@@ -35,7 +35,7 @@ pub(crate) fn backend(settings: &str) -> Ldap {
 }
 
 /// A backend that reaches `url`, with a private authority.
-fn at(server: &Slapd, url: &str, settings: &str) -> Ldap {
+pub(crate) fn at(server: &Slapd, url: &str, settings: &str) -> Ldap {
     backend(&format!(
         "urls = [{url:?}]\nca_file = {:?}\n{settings}",
         server.ca()

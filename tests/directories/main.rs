@@ -11,11 +11,14 @@
 )]
 
 mod doors;
+mod guessing;
+mod hard_times;
 mod ldap;
 mod ldap_hostile;
 #[path = "../support/node.rs"]
 mod node;
 mod radius;
+mod radius_doors;
 mod real;
 mod slapd;
 #[path = "../support/mod.rs"]

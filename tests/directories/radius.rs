@@ -26,13 +26,13 @@ mod server;
 const SECRET: &str = "testing123";
 
 /// A FreeRADIUS of our own, until it is dropped.
-struct FreeRadius {
+pub(crate) struct FreeRadius {
     folder: PathBuf,
 }
 
 impl FreeRadius {
     /// `None` where it is not installed.
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         if !installed(&["freeradius", "openssl"]) {
             return None;
@@ -52,7 +52,7 @@ impl FreeRadius {
         command.status().unwrap().success()
     }
 
-    fn certificate(&self, name: &str) -> PathBuf {
+    pub(crate) fn certificate(&self, name: &str) -> PathBuf {
         self.folder.join("certs").join(name)
     }
 
@@ -65,8 +65,13 @@ impl FreeRadius {
         Some(at(address))
     }
 
-    fn listener(&self, listener: &str) -> Server {
+    pub(crate) fn listener(&self, listener: &str) -> Server {
         self.find(listener).unwrap()
+    }
+
+    /// Ends it at once; its files stay.
+    pub(crate) fn stop(&self) {
+        assert!(self.script("stop"));
     }
 }
 

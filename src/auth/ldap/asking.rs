@@ -16,6 +16,9 @@ use super::{
 };
 use crate::model::{dn::Dn, template::Template};
 
+/// The entry that is not there, of which a password is tried when no other was found.
+const NOBODY: &str = "cn=pointsman-nobody";
+
 /// What is asked.
 #[derive(Clone)]
 pub(super) enum Question {
@@ -78,7 +81,14 @@ impl Inner {
         };
         let person = match found {
             Ok(person) => person,
-            Err(outcome) => return Ok(Err(outcome)),
+            Err(outcome) => {
+                if let (Question::LogIn(_, password), Lookup::Search { base, .. }) =
+                    (question, lookup)
+                {
+                    self.prove_nothing(server, base, password).await?;
+                }
+                return Ok(Err(outcome));
+            }
         };
         match question {
             Question::LogIn(_, password) => {
@@ -117,6 +127,19 @@ impl Inner {
         let done = self.inspect(&mut searcher, &person, steps).await?;
         self.pool.put(server, searcher);
         Ok(done)
+    }
+
+    /// Lets a log-in of nobody take what one of somebody takes: a connection, and a password shown
+    /// to an entry that is not there. Whatever is answered, nobody is let in by it.
+    async fn prove_nothing(
+        &self,
+        server: usize,
+        base: &str,
+        password: &SecretString,
+    ) -> Result<(), Trouble> {
+        let dn = format!("{NOBODY},{base}");
+        let steps = Steps::unheard();
+        self.prove(server, &dn, password, &steps).await.map(drop)
     }
 
     async fn open(&self, server: usize, steps: &Steps) -> Result<Connection, Trouble> {

@@ -239,6 +239,7 @@ impl Inner {
             login: login.clone(),
             digest: super::super::digest(&token),
             voucher: accepted.voucher,
+            groups: accepted.groups,
             values: accepted.values,
             answered: Some(now.at),
             asking: Arc::default(),

@@ -7,7 +7,11 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::{Accepted, table::Held},
+    super::{
+        Accepted,
+        rules::{Judgement, Rights},
+        table::Held,
+    },
     Arc, Backends, CommandError, Duration, Effects, Event, Inner, Login, Logins, Moment, Options,
     Principal, Questions, Role, Rule, json, live, rules,
 };
@@ -21,6 +25,9 @@ pub struct Record {
     digest: String,
     /// What its backend recognises it by.
     voucher: String,
+    /// The groups in which its backend last saw them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<String>,
     /// What its backend handed out for the rules.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     values: Vec<String>,
@@ -47,6 +54,7 @@ impl Record {
             login: held.login.clone(),
             digest: BASE64_URL_SAFE_NO_PAD.encode(held.digest),
             voucher: held.voucher.clone(),
+            groups: held.groups.clone(),
             values: held.values.clone(),
         }
     }
@@ -66,6 +74,7 @@ impl Record {
             login: self.login,
             digest: digest.try_into().ok()?,
             voucher: self.voucher,
+            groups: self.groups,
             values: self.values,
             answered: now.at.checked_sub(age),
             asking: Arc::default(),
@@ -93,22 +102,32 @@ impl Effects {
 }
 
 impl Held {
-    /// What was said of them before there were new settings: a backend that can be asked again is
-    /// asked again, and what one that cannot be said counts by the new rules.
-    fn judge_anew(&mut self, once: bool, rules: &[Rule]) {
-        if !once {
-            self.answered = None;
-        } else if let Some(rights) = rules::judge(rules, &self.accepted()).rights {
-            self.login.role = rights.role;
-            self.login.services = rights.services;
-        }
-    }
-
-    fn accepted(&self) -> Accepted {
-        Accepted {
+    /// What these rules make of what was last said of them.
+    fn judged(&self, rules: &[Rule]) -> Judgement {
+        let known = Accepted {
+            groups: self.groups.clone(),
             values: self.values.clone(),
             ..Accepted::named(&self.login.user)
+        };
+        rules::judge(rules, &known)
+    }
+
+    /// Gives them other rights; what there is to be told, if those are others.
+    pub(super) fn take_rights(&mut self, rights: Rights, because: &str) -> Option<Event> {
+        let login = &mut self.login;
+        if (login.role, &login.services) == (rights.role, &rights.services) {
+            return None;
         }
+        login.role = rights.role;
+        login.services = rights.services;
+        let data = json!({
+            "login": login.id,
+            "role": login.role,
+            "services": login.services,
+            "by": login.by,
+            "because": because,
+        });
+        Some(Event::new("admin.rights-changed", &login.user, data))
     }
 }
 
@@ -128,12 +147,40 @@ impl Inner {
 
     /// Whether this login would still be given, as far as the settings alone tell.
     fn stands(&self, held: &Held) -> bool {
-        if self.backends.says_it_once(&held.login.by) {
-            let known = rules::judge(&self.options.rules, &held.accepted());
-            return known.rights.is_some();
+        let Some(backend) = self.backends.find(&held.login.by) else {
+            return false;
+        };
+        let ruled = || held.judged(&self.options.rules).rights.is_some();
+        let entitled = backend.own_rights(&held.login.user).is_some() || ruled();
+        entitled && backend.stands(&held.vouched())
+    }
+
+    /// Has the rules of these settings count for what was last said of `held`; whose rights are
+    /// their own keeps them.
+    fn judge_by_rules(&self, held: &mut Held) -> Option<Event> {
+        let backend = self.backends.find(&held.login.by)?;
+        if backend.own_rights(&held.login.user).is_some() {
+            return None;
         }
-        let backend = self.backends.find(&held.login.by);
-        backend.is_some_and(|backend| backend.stands(&held.vouched()))
+        let Judgement { rights, because } = held.judged(&self.options.rules);
+        held.take_rights(rights?, &because)
+    }
+
+    /// Has the rules of new settings count for everybody who is logged in. Backends that can be
+    /// asked again are asked again before the next change.
+    fn judge_all_anew(&mut self, effects: &mut Effects) {
+        let mut table = std::mem::take(&mut self.table);
+        table.each(|held| {
+            if !self.backends.says_it_once(&held.login.by) {
+                held.answered = None;
+            }
+            if let Some(event) = self.judge_by_rules(held) {
+                let record = Record::of(held);
+                effects.events.push(event);
+                effects.records.push((held.login.id.clone(), Some(record)));
+            }
+        });
+        self.table = table;
     }
 }
 
@@ -197,13 +244,14 @@ impl Logins {
         for record in records {
             let login = record.login.clone();
             let held = record.held(inner.options.login_ttl, now);
-            let Some(held) = held else {
+            let Some(mut held) = held else {
                 effects.ended(&login, "expired", "pointsman");
                 continue;
             };
             if inner.table.by_id(&login.id, now).is_some() {
                 continue;
             }
+            effects.events.extend(inner.judge_by_rules(&mut held));
             if !inner.stands(&held) {
                 effects.ended(&login, "settings", "pointsman");
                 continue;
@@ -239,20 +287,17 @@ impl Logins {
         inner.questions = Questions::default();
         let lasts = inner.options.login_ttl;
         inner.table.shorten(now, lasts);
-        let inner = &mut *inner;
-        let (once, rules) = (&inner.backends, &inner.options.rules);
-        inner
-            .table
-            .each(|held| held.judge_anew(once.says_it_once(&held.login.by), rules));
+        let mut effects = Effects::default();
+        inner.judge_all_anew(&mut effects);
         let gone: Vec<String> = {
             let fallen = inner.table.iter().filter(|held| !inner.stands(held));
             fallen.map(|held| held.login.id.clone()).collect()
         };
-        inner.end(
-            |held| gone.contains(&held.login.id),
-            "settings",
-            "pointsman",
-        )
+        let fallen = |held: &Held| gone.contains(&held.login.id);
+        let ended = inner.end(fallen, "settings", "pointsman");
+        effects.events.extend(ended.events);
+        effects.records.extend(ended.records);
+        effects
     }
 }
 

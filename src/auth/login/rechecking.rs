@@ -3,7 +3,7 @@
 
 use super::{
     super::{Accepted, Vouched, backends::BREAK_GLASS, table::Held},
-    Arc, Backends, Code, CommandError, Duration, Effects, Event, Inner, Logins, Moment, Outcome,
+    Arc, Backends, Code, CommandError, Duration, Effects, Inner, Logins, Moment, Outcome,
     Principal, Record, json, rules,
 };
 
@@ -200,18 +200,8 @@ impl Inner {
             return Err(CommandError::denied("the login has ended"));
         };
         held.answered = Some(now.at);
-        if (held.login.role, &held.login.services) != (rights.role, &rights.services) {
-            held.login.role = rights.role;
-            held.login.services = rights.services;
-            let login = &held.login;
-            let data = json!({
-                "login": login.id,
-                "role": login.role,
-                "services": login.services,
-                "by": login.by,
-                "because": judgement.because,
-            });
-            let event = Event::new("admin.rights-changed", &login.user, data);
+        held.groups.clone_from(&accepted.groups);
+        if let Some(event) = held.take_rights(rights, &judgement.because) {
             effects.events.push(event);
             let record = Record::of(held);
             effects.records.push((id.to_owned(), Some(record)));

@@ -11,6 +11,7 @@ use std::{
 use super::{super::local::tests::user, *};
 use crate::auth::{Matcher, Rights};
 
+mod anew;
 mod directories;
 mod keeping;
 mod questions;

@@ -14,7 +14,7 @@ use tokio::{
 
 use super::{
     Radius, Server,
-    exchange::{self, Silence},
+    exchange::{self, Ignored, Silence},
     packet::{MAX_PACKET, Method, Question, Request},
     tls,
 };
@@ -63,18 +63,30 @@ impl Radius {
 impl Look {
     async fn there(self) -> Result<(), String> {
         let looked = timeout(PATIENCE, self.look());
-        let looked = looked.await.unwrap_or_else(|_| Err(late()));
+        let looked = looked.await.unwrap_or_else(|_| Err(self.late()));
         looked.map_err(|silence| format!("{}: {silence}", self.server))
     }
 
     async fn look(&self) -> Result<(), Silence> {
         let Server { host, port } = &self.server;
         let mut found = tokio::net::lookup_host((host.as_str(), *port)).await?;
-        let address = found.next().ok_or_else(late)?;
+        let nowhere = || io::Error::other("its name has no address");
+        let address = found.next().ok_or_else(nowhere)?;
         match &self.tls {
             // Its certificate says who it is, and that is all there is to know.
             Some(config) => tls::connect(address, host, config).await.map(drop),
             None => self.ask(&exchange::connected(address).await?).await,
+        }
+    }
+
+    /// Over TLS, no secret is a reason to say nothing.
+    fn late(&self) -> Silence {
+        match self.tls {
+            Some(_) => io::Error::from(io::ErrorKind::TimedOut).into(),
+            None => Silence::Late {
+                waited: PATIENCE,
+                ignored: Ignored::default(),
+            },
         }
     }
 
@@ -113,8 +125,4 @@ async fn listen(socket: &UdpSocket, requests: &[&Request]) -> io::Result<()> {
             return Ok(());
         }
     }
-}
-
-fn late() -> Silence {
-    io::Error::from(io::ErrorKind::TimedOut).into()
 }

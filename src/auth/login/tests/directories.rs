@@ -13,11 +13,11 @@ use crate::{
 
 const LATER: Duration = Duration::from_secs(36);
 
-fn admins() -> Outcome {
+pub(super) fn admins() -> Outcome {
     in_group("cn=admins,dc=org")
 }
 
-fn team() -> Outcome {
+pub(super) fn team() -> Outcome {
     in_group("CN=team,DC=org")
 }
 
@@ -42,7 +42,7 @@ pub(super) fn asks() -> Outcome {
     })
 }
 
-fn ruled() -> Options {
+pub(super) fn ruled() -> Options {
     let rule = |matcher, role, services: &[&str]| Rule {
         matcher,
         rights: Rights {
@@ -65,7 +65,7 @@ fn ruled() -> Options {
 
 pub(super) struct Stage {
     pub(super) logins: Logins,
-    hand: Hand,
+    pub(super) hand: Hand,
     pub(super) directory: Arc<Scripted>,
     local: Arc<Scripted>,
 }
@@ -82,7 +82,7 @@ pub(super) fn stage(kind: &'static str, says: fn() -> Outcome) -> Stage {
     }
 }
 
-fn at_socket() -> Attempt {
+pub(super) fn at_socket() -> Attempt {
     Attempt {
         door: Door::Socket,
         source: Source::Uid(0),
@@ -102,9 +102,9 @@ impl Stage {
     }
 
     /// Has new settings taken in, with the same backends.
-    fn reconfigured(&self, options: Options) {
+    pub(super) fn reconfigured(&self, options: Options) -> Effects {
         let backends = Arc::clone(&self.logins.inner().backends);
-        let _ = self.logins.take_in(NewSettings { options, backends });
+        self.logins.take_in(NewSettings { options, backends })
     }
 
     async fn recheck(&self, principal: &Principal) -> Result<Principal, Code> {
@@ -285,7 +285,7 @@ async fn who_was_let_in_before_new_settings_is_asked_about_anew() {
     let (_, ada) = stage.enter(&attempt("ada", "secret")).await;
     assert_eq!(stage.directory.asked(), 1);
     stage.directory.now_says(away);
-    stage.reconfigured(ruled());
+    let _ = stage.reconfigured(ruled());
     assert_eq!(stage.recheck(&ada).await, Err(Code::Unavailable));
     assert_eq!(stage.directory.asked(), 2);
 }
@@ -296,11 +296,11 @@ async fn what_radius_said_counts_by_the_rules_of_new_settings() {
     let (_, ada) = stage.enter(&attempt("ada", "secret")).await;
     let mut settings = ruled();
     settings.rules[2].rights.role = Role::Operator;
-    stage.reconfigured(settings.clone());
+    let _ = stage.reconfigured(settings.clone());
     let now = stage.recheck(&ada).await.unwrap();
     assert_eq!(now.role, Role::Operator);
     settings.rules.truncate(2);
-    stage.reconfigured(settings);
+    let _ = stage.reconfigured(settings);
     assert_eq!(stage.recheck(&ada).await, Err(Code::Denied));
     assert_eq!(stage.directory.asked(), 1);
 }

@@ -1,0 +1,120 @@
+//! The whole program with a directory that hangs, or talks nonsense.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+
+use crate::node::{Node, PASSWORD, user};
+
+/// A directory that says this to whatever it is asked, and then nothing more; ends with the test.
+fn saying(bytes: &'static [u8]) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            thread::spawn(move || {
+                let mut asked = [0; 512];
+                while let Ok(1..) = stream.read(&mut asked) {
+                    if stream.write_all(bytes).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+/// A service in front of one that echoes.
+fn echoing() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            thread::spawn(move || {
+                let mut reader = stream.try_clone().unwrap();
+                // Ends when the client does.
+                let _ = std::io::copy(&mut reader, &mut stream);
+            });
+        }
+    });
+    address
+}
+
+fn config(directory: SocketAddr, behind: SocketAddr) -> String {
+    let root = user("root", "role = \"admin\"");
+    format!(
+        r#"
+[admin]
+http = {{ listen = "127.0.0.1:0" }}
+
+[auth]
+backends = ["ldap"]
+fallback = "local-break-glass"
+
+[auth.ldap]
+urls = ["ldap://{directory}"]
+start_tls = false
+bind_dn = "cn=svc,dc=example,dc=org"
+bind_password = "svc-secret"
+user_base = "dc=example,dc=org"
+
+{root}
+[[service]]
+name = "web"
+listen = ["127.0.0.1:0"]
+[[service.group]]
+name = "blue"
+host = [{{ name = "w1", address = "{behind}" }}]
+"#
+    )
+}
+
+#[tokio::test]
+async fn a_directory_that_hangs_or_babbles_holds_up_log_ins_and_nothing_else() {
+    for bytes in [
+        &b""[..],
+        b"\x30\x84\xff\xff\xff\xff nonsense",
+        b"SSH-2.0-x\r\n",
+    ] {
+        let node = Node::start(&config(saying(bytes), echoing())).await;
+        let shown = json!({"user": "ada", "password": "ada-secret"});
+        let session = node.address();
+        thread::scope(|scope| {
+            let entering = scope.spawn(|| {
+                let since = Instant::now();
+                (node.post_http("/v1/login", None, &shown), since.elapsed())
+            });
+            let mut rounds = 0;
+            while !entering.is_finished() || rounds == 0 {
+                let since = Instant::now();
+                node.done(json!({"command": "status"}));
+                let mut stream = TcpStream::connect(session).unwrap();
+                stream.write_all(b"ping").unwrap();
+                let mut echo = [0; 4];
+                stream.read_exact(&mut echo).unwrap();
+                assert_eq!(&echo, b"ping");
+                assert!(since.elapsed() < Duration::from_secs(3), "others wait");
+                rounds += 1;
+            }
+            let (answer, took) = entering.join().unwrap();
+            assert_eq!(answer.0, 503, "{}", answer.1);
+            assert!(took < Duration::from_secs(16), "{took:?}");
+        });
+        // Now that it is known to be away, local users need not wait for it.
+        let since = Instant::now();
+        let root = json!({"user": "root", "password": PASSWORD});
+        let answer = node.post("/v1/login", None, &root);
+        assert_eq!(answer.1["data"]["by"], "break-glass", "{}", answer.1);
+        assert!(since.elapsed() < Duration::from_secs(5));
+        let away = node.post("/v1/login", None, &shown);
+        assert_eq!(away.0, 503, "only a directory rejects: {}", away.1);
+        let wrong = json!({"user": "root", "password": "guessed"});
+        assert_eq!(node.post("/v1/login", None, &wrong).0, 401);
+    }
+}
