@@ -40,7 +40,7 @@ impl Dn {
     }
 
     /// What all spellings of the name that `text` spells have in common, and no other name has.
-    pub(crate) fn common(text: &str) -> String {
+    pub fn common(text: &str) -> String {
         let parsed = Self::parse(text);
         parsed.map_or_else(|_| text.to_lowercase(), |dn| format!("{:?}", dn.levels))
     }
