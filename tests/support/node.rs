@@ -13,7 +13,7 @@ use std::{
         OnceLock,
         atomic::{AtomicU32, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -214,15 +214,22 @@ impl Node {
         exchange(socket, &post("pm", "/v1/commands", None, command))
     }
 
-    /// Where its HTTP API listens since it was moved there last.
+    /// Where its HTTP API listens since it was moved there last. The log is written in its own
+    /// time: that it was moved there at all is waited for.
     pub fn http(&self) -> SocketAddr {
-        let log = self.log();
-        let lines = log
-            .lines()
-            .filter(|line| line.contains("administrators may come in"));
-        let mut words = lines.rev().flat_map(|line| line.split(' '));
-        let address = words.find_map(|word| word.strip_prefix("address="));
-        address.unwrap().parse().unwrap()
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let log = self.log();
+            let lines = log
+                .lines()
+                .filter(|line| line.contains("administrators may come in"));
+            let mut words = lines.rev().flat_map(|line| line.split(' '));
+            if let Some(address) = words.find_map(|word| word.strip_prefix("address=")) {
+                return address.parse().unwrap();
+            }
+            assert!(Instant::now() < deadline, "nobody may come in: {log}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Where its first service listens.
