@@ -88,23 +88,17 @@ pub(super) fn dry(asked: &Asked, state: &State, change: &Change) -> Outcome {
     let diff = change.lines.clone();
     let answer = Answer::done(asked.id.clone(), state.revision, diff, Value::Null);
     let events = vec![audit(asked, state.revision, None)];
-    let entry = Entry {
-        time: now(),
-        events,
-        answered: answered(asked, &answer),
-        ..Entry::default()
-    };
-    Outcome {
-        entry,
-        answer,
-        close: None,
-        reply: None,
-    }
+    unchanged(asked, answer, events)
 }
 
 pub(super) fn refused(asked: &Asked, revision: u64, error: CommandError) -> Outcome {
     let events = vec![audit(asked, revision, Some(&error))];
     let answer = Answer::refused(asked.id.clone(), revision, error);
+    unchanged(asked, answer, events)
+}
+
+/// What is left by a command that changes nothing: an answer and the audit trail.
+fn unchanged(asked: &Asked, answer: Answer, events: Vec<Event>) -> Outcome {
     let entry = Entry {
         time: now(),
         events,
