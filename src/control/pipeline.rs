@@ -171,6 +171,7 @@ impl Pipeline {
     ) {
         let PreparedChange {
             runtime,
+            probes,
             text,
             settings,
         } = prepared;
@@ -198,7 +199,7 @@ impl Pipeline {
         self.count_drains(&next);
         let has_changed = runtime.is_some();
         let means = settings.as_ref().map(|settings| settings.means.clone());
-        self.balancer.commit_with(runtime, means);
+        self.balancer.commit_with(runtime, probes, means);
         if has_changed {
             fault::reached(fault::AFTER_COMMIT);
             self.unwritten = text;
