@@ -245,6 +245,9 @@ impl Controller {
                     self.flush(&mut changes);
                     return false;
                 }
+                Message::Revision { reply } => {
+                    let _ = reply.send(self.pipeline.state.revision);
+                }
                 // The look that follows is all there is to do.
                 Message::Happened => {}
                 Message::Record { entry, reply } => {
