@@ -1,7 +1,7 @@
 //! The program as a service: what a service manager hears and hands over, and upgrades.
 //! It must not look into the process: what a test knows, the manager or a client could have seen.
 #![cfg(feature = "server")]
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
 
 #[path = "../support/mod.rs"]
 mod support;
