@@ -25,6 +25,7 @@ use super::{
     pipeline::{Asked, Pipeline, now, reply},
     query,
     record::{self, Entry, Last, Record, RecordError},
+    tally::{Tally, Waiting},
 };
 use crate::model::{
     catalogue::entry,
@@ -127,12 +128,16 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
     });
     let (published, _) = broadcast::channel(LAG);
     let epoch = record.epoch().into();
+    let tally = Arc::new(Tally::default());
+    tally.is_at(state.revision);
+    tally.recorded(record.last_sequence()?);
     let control = Control {
         messages,
         published: published.clone(),
         epoch,
         node,
         access: access.clone(),
+        tally: Arc::clone(&tally),
     };
     let mut pipeline = Pipeline {
         node: control.node.clone(),
@@ -143,6 +148,7 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
         access,
         bus,
         published,
+        tally,
         reloaded: None,
         drained_from: HashMap::new(),
         unwritten: None,
@@ -353,7 +359,8 @@ fn goes_alone(request: &Request) -> bool {
 }
 
 /// A timer of ours gives `command`.
-pub(super) fn by_timer(command: Command, reason: &str) -> Asked {
+pub(super) fn by_timer(command: Command, reason: &str, tally: &Arc<Tally>) -> Asked {
+    let reply = Waiting::new(tally, Door::Timer, &command, None);
     let mut request = Request::from(command);
     request.options.reason = Some(reason.to_owned());
     let principal = Principal::part("pointsman", Door::Timer);
@@ -363,6 +370,6 @@ pub(super) fn by_timer(command: Command, reason: &str) -> Asked {
         id: "timer".to_owned(),
         before: Ok(Vec::new()),
         once: None,
-        reply: None,
+        reply,
     }
 }

@@ -75,7 +75,7 @@ impl Jobs {
         let rollback = Command::Rollback {
             revision: pending.restore,
         };
-        pipeline.execute(vec![by_timer(rollback, &reason)]);
+        pipeline.execute(vec![by_timer(rollback, &reason, &pipeline.tally)]);
         if pipeline.state.jobs.pending.is_some() {
             tracing::error!("the roll-back failed; it is tried again in {AGAIN:?}");
             self.not_before = Some(Instant::now() + AGAIN);
