@@ -25,7 +25,7 @@ use super::{
     pipeline::{Asked, Pipeline, now, reply},
     query,
     record::{self, Entry, Last, Record, RecordError},
-    tally::{Tally, Waiting},
+    tally::Tally,
 };
 use crate::model::{
     catalogue::entry,
@@ -33,7 +33,6 @@ use crate::model::{
     event::Event,
     name::Name,
     policy::authorize,
-    principal::{Door, Principal},
     topology::Topology,
 };
 
@@ -356,20 +355,4 @@ fn goes_alone(request: &Request) -> bool {
             request.command,
             Command::Reload {} | Command::Rollback { .. } | Command::Confirm { .. }
         )
-}
-
-/// A timer of ours gives `command`.
-pub(super) fn by_timer(command: Command, reason: &str, tally: &Arc<Tally>) -> Asked {
-    let reply = Waiting::new(tally, Door::Timer, &command, None);
-    let mut request = Request::from(command);
-    request.options.reason = Some(reason.to_owned());
-    let principal = Principal::part("pointsman", Door::Timer);
-    Asked {
-        principal,
-        request,
-        id: "timer".to_owned(),
-        before: Ok(Vec::new()),
-        once: None,
-        reply,
-    }
 }
