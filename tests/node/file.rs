@@ -24,6 +24,9 @@ fn pipe(path: &Path) {
     mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
 }
 
+/// What is said of something in the place of the file, and what puts it there.
+type Pit = (&'static str, fn(&Path));
+
 const W1: &str = "name = \"w1\"";
 
 #[tokio::test]
@@ -200,7 +203,7 @@ async fn what_takes_the_place_of_the_file_and_is_none_is_said_and_waited_for_by_
     let path = node.folder.join("pointsman.toml");
     let aside = node.folder.join("aside.toml");
     fs::rename(&path, &aside).unwrap();
-    let pits: [(&str, fn(&Path)); 5] = [
+    let pits: [Pit; 5] = [
         ("no ordinary file", pipe),
         ("is a directory", |path| fs::create_dir(path).unwrap()),
         ("no such file", |path| symlink("nowhere", path).unwrap()),
