@@ -103,10 +103,7 @@ impl Pipeline {
         let mut outcomes = Vec::with_capacity(asked.len());
         for one in asked {
             let outcome = match self.apply(&next, one) {
-                Ok((change, _)) if one.request.options.dry_run => {
-                    self.reloaded = None;
-                    dry(one, &next, &change)
-                }
+                Ok((change, _)) if one.request.options.dry_run => self.try_out(one, &next, &change),
                 Ok((change, entry)) => {
                     let outcome = done(one, &change, entry);
                     next = change.next;
@@ -120,6 +117,22 @@ impl Pipeline {
             outcomes.push(outcome);
         }
         (next, outcomes)
+    }
+
+    /// A dry run: gets ready as for the change itself, unseen, and leaves it at that.
+    fn try_out(&mut self, asked: &Asked, state: &State, change: &Change) -> Outcome {
+        let ready = self.prepare(&change.next, false);
+        self.reloaded = None;
+        match ready {
+            Ok(PreparedChange { settings, .. }) => {
+                let mut outcome = dry(asked, state, change);
+                if let Some(settings) = settings {
+                    outcome.tell(&settings.told);
+                }
+                outcome
+            }
+            Err(error) => refused(asked, state.revision, error),
+        }
     }
 
     fn apply(&mut self, state: &State, asked: &Asked) -> Result<(Change, Entry), CommandError> {
