@@ -11,6 +11,7 @@ use super::{
     outside::Access,
     pipeline::Asked,
     record::{Entry, Once, Recorded, Seen},
+    tally::{Tally, Waiting},
 };
 use crate::model::{
     catalogue::entry,
@@ -37,6 +38,9 @@ pub(super) enum Message {
     Seen {
         id: (String, String),
         reply: oneshot::Sender<Result<Seen, CommandError>>,
+    },
+    Revision {
+        reply: oneshot::Sender<u64>,
     },
     /// Something has happened to a host.
     Happened,
@@ -65,6 +69,7 @@ pub struct Control {
     pub(super) epoch: Arc<str>,
     pub(super) node: crate::model::name::Name,
     pub(super) access: Option<Arc<dyn Access>>,
+    pub(super) tally: Arc<Tally>,
 }
 
 impl Control {
@@ -99,18 +104,24 @@ impl Control {
         once: Option<Once>,
     ) -> Answer {
         let unavailable = Answer::refused(id.clone(), 0, busy());
+        let door = principal.door;
         let (principal, before) = self.ask_first(principal, &request.command).await;
         let message = |reply| {
+            let reply = Waiting::new(&self.tally, door, &request.command, Some(reply));
             Message::Execute(Box::new(Asked {
                 principal,
                 request,
                 id,
                 before,
                 once,
-                reply: Some(reply),
+                reply,
             }))
         };
-        self.ask(message).await.unwrap_or(unavailable)
+        let answer = self.ask(message).await;
+        answer.unwrap_or_else(|| {
+            self.tally.answered(door, Some(Code::Unavailable));
+            unavailable
+        })
     }
 
     /// What has to be asked of others before the control task hears of `command`: who the
@@ -207,6 +218,11 @@ impl Control {
         .unwrap_or_else(|| Err(busy()))
     }
 
+    /// Which revision runs; `None` where nobody answers. It waits for what was asked before.
+    pub async fn revision(&self) -> Option<u64> {
+        self.ask(|reply| Message::Revision { reply }).await
+    }
+
     /// Has the control task carry out no more commands, after those that were asked of it before,
     /// and record that the node is stopping; returns when that is done. It goes on to record, and
     /// to say what it has recorded.
@@ -229,6 +245,11 @@ impl Control {
     /// The name of the node.
     pub fn node(&self) -> &crate::model::name::Name {
         &self.node
+    }
+
+    /// What is counted of the node.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// The identity of the node's journal.

@@ -2,6 +2,7 @@
 //! It must not know how a wish came here.
 
 pub mod answer;
+mod answering;
 pub mod balancer;
 mod beginning;
 mod binding;
@@ -27,6 +28,7 @@ mod spread;
 mod stand_in;
 pub mod status;
 mod status_json;
+pub mod tally;
 mod terms;
 mod watch;
 
