@@ -92,20 +92,26 @@ impl Node {
 
     /// Starts it, and does not wait.
     pub fn spawn(&mut self) {
-        self.spawn_with(None);
+        self.spawn_with(&[]);
+    }
+
+    /// Starts it so that it tells all that it can, and waits until it answers.
+    pub async fn up_telling_all(&mut self) {
+        self.spawn_with(&[("RUST_LOG", "trace")]);
+        eventually!(self.get("/readyz").is_some_and(|status| status == 200));
     }
 
     /// Starts it with the fault switch set, and waits until it answers.
     pub async fn up_with(&mut self, fault: &str) {
-        self.spawn_with(Some(fault));
+        self.spawn_with(&[("POINTSMAN_FAULT", fault)]);
         eventually!(self.get("/readyz").is_some_and(|status| status == 200));
     }
 
-    fn spawn_with(&mut self, fault: Option<&str>) {
+    fn spawn_with(&mut self, environment: &[(&str, &str)]) {
         self.starts += 1;
         let log = File::create(self.log_path()).unwrap();
         let mut command = self.command(&["run", FILE]);
-        command.envs(fault.map(|fault| ("POINTSMAN_FAULT", fault)));
+        command.envs(environment.iter().copied());
         let child = command.stderr(log).stdout(Stdio::null()).spawn();
         self.child = Some(child.unwrap());
     }
@@ -133,6 +139,20 @@ impl Node {
     pub fn signal(&self, signal: Signal) {
         let child = self.child.as_ref().unwrap();
         kill_process(Pid::from_child(child), signal).unwrap();
+    }
+
+    /// How much memory it has in use, in bytes.
+    pub fn memory(&self) -> usize {
+        let id = self.child.as_ref().unwrap().id();
+        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib: usize = line
+            .unwrap()
+            .trim()
+            .trim_end_matches(" kB")
+            .parse()
+            .unwrap();
+        kib * 1024
     }
 
     fn log_path(&self) -> PathBuf {
@@ -392,7 +412,8 @@ fn authorization(token: Option<&str>) -> String {
     })
 }
 
-fn post(host: &str, path: &str, token: Option<&str>, body: &Value) -> String {
+/// The text of a request that posts.
+pub fn post(host: &str, path: &str, token: Option<&str>, body: &Value) -> String {
     let (body, authorization) = (body.to_string(), authorization(token));
     let length = body.len();
     format!(
@@ -401,7 +422,8 @@ fn post(host: &str, path: &str, token: Option<&str>, body: &Value) -> String {
     )
 }
 
-fn exchange(mut stream: impl Read + Write, request: &str) -> Option<Reply> {
+/// Sends a request and reads its answer; `None` when there is none.
+pub fn exchange(mut stream: impl Read + Write, request: &str) -> Option<Reply> {
     stream.write_all(request.as_bytes()).ok()?;
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;
