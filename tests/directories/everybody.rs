@@ -272,7 +272,7 @@ fn is_scoped(way: OverTls<'_>, token: &str, role: &str, services: &[&str]) {
         .collect();
     let expected: Vec<_> = ["web", "db"]
         .into_iter()
-        .filter(|one| in_scope(&one))
+        .filter(|one| in_scope(one))
         .collect();
     assert_eq!(seen, expected);
     for service in ["web", "db"] {
@@ -375,7 +375,8 @@ user_base = "ou=people,dc=example,dc=org"
 group_base = "ou=groups,dc=example,dc=org"
 {LDAP_RULES}{SERVICES}"#
     ));
-    node.up_telling_all().await;
+    node.environment = vec![("RUST_LOG".to_owned(), "trace".to_owned())];
+    node.up().await;
     let way = OverTls {
         node: &node,
         authority: &authority,
@@ -408,7 +409,8 @@ timeout = "500ms"
 retries = 2
 {RADIUS_RULES}{SERVICES}"#
     ));
-    node.up_telling_all().await;
+    node.environment = vec![("RUST_LOG".to_owned(), "trace".to_owned())];
+    node.up().await;
     let way = OverTls {
         node: &node,
         authority: &authority,

@@ -29,6 +29,8 @@ const FILE: &str = "pointsman.toml";
 /// A node. It is killed when this is dropped, and its folder is removed.
 pub struct Node {
     pub folder: PathBuf,
+    /// What it finds in its environment, from its next start on.
+    pub environment: Vec<(String, String)>,
     child: Option<Child>,
     starts: u32,
 }
@@ -73,6 +75,7 @@ impl Node {
         fs::create_dir_all(&folder).unwrap();
         let node = Self {
             folder,
+            environment: Vec::new(),
             child: None,
             starts: 0,
         };
@@ -92,26 +95,21 @@ impl Node {
 
     /// Starts it, and does not wait.
     pub fn spawn(&mut self) {
-        self.spawn_with(&[]);
-    }
-
-    /// Starts it so that it tells all that it can, and waits until it answers.
-    pub async fn up_telling_all(&mut self) {
-        self.spawn_with(&[("RUST_LOG", "trace")]);
-        eventually!(self.get("/readyz").is_some_and(|status| status == 200));
+        self.spawn_with(None);
     }
 
     /// Starts it with the fault switch set, and waits until it answers.
     pub async fn up_with(&mut self, fault: &str) {
-        self.spawn_with(&[("POINTSMAN_FAULT", fault)]);
+        self.spawn_with(Some(fault));
         eventually!(self.get("/readyz").is_some_and(|status| status == 200));
     }
 
-    fn spawn_with(&mut self, environment: &[(&str, &str)]) {
+    fn spawn_with(&mut self, fault: Option<&str>) {
         self.starts += 1;
         let log = File::create(self.log_path()).unwrap();
         let mut command = self.command(&["run", FILE]);
-        command.envs(environment.iter().copied());
+        command.envs(fault.map(|fault| ("POINTSMAN_FAULT", fault)));
+        command.envs(self.environment.clone());
         let child = command.stderr(log).stdout(Stdio::null()).spawn();
         self.child = Some(child.unwrap());
     }
