@@ -28,6 +28,7 @@ mod spread;
 mod stand_in;
 pub mod status;
 mod status_json;
+pub mod tally;
 mod terms;
 mod watch;
 
