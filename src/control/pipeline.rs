@@ -16,6 +16,7 @@ use tokio::sync::broadcast;
 
 use super::{
     answer::Answer,
+    audit_log,
     balancer::Balancer,
     fault,
     outcome::{Outcome, done, dry, entry, refused},
@@ -298,6 +299,7 @@ impl Pipeline {
                 "event"
             );
             self.tally.recorded(event.sequence);
+            audit_log::say(&event);
             // Nobody may be listening; the journal has it.
             let _ = self.published.send(event);
         }

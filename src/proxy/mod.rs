@@ -4,12 +4,14 @@
 //! The way of a connection, top to bottom: [`listener`] accepts, `greeting` learns who calls
 //! where somebody has to say it, [`session`] chooses and connects, [`relay`] carries the bytes both ways, by way of [`flow`] for each direction.
 
+pub mod access_log;
 mod account;
 pub mod announce;
 mod ending;
 mod flow;
 mod greeting;
 pub mod lane;
+mod limiter;
 pub mod listener;
 mod pipe;
 mod relay;
