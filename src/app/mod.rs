@@ -8,6 +8,7 @@ pub mod directory;
 mod document;
 mod doors;
 mod last_good;
+pub(crate) mod lost_lines;
 mod metrics;
 mod node;
 mod notify;
@@ -210,9 +211,11 @@ impl App {
                     tracing::warn!("ending at once, at a second signal");
                     // Or else the kernel ends them, cleanly, and a cut stream looks whole.
                     balancer.cut().await;
+                    balancer.flush_access_log().await;
                     End::AtOnce(signal)
                 }
                 left = balancer.shut_down(patience) => {
+                    balancer.flush_access_log().await;
                     tracing::info!(reset = left.reset, "stopped");
                     End::Orderly
                 }

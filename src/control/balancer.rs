@@ -33,6 +33,8 @@ use crate::{
 const LOOK: Duration = Duration::from_millis(10);
 /// How long a program that ends at once waits for its sessions to be reset.
 const CUT: Duration = Duration::from_millis(200);
+/// How long lines of the access log that wait may take to be written.
+const FLUSH: Duration = Duration::from_secs(1);
 /// How long sessions that were reset may take to be gone.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -80,7 +82,7 @@ impl Balancer {
     /// # Errors
     /// When the topology contradicts itself, or an address cannot be bound.
     pub fn start(topology: Topology, runtime: Handle) -> Result<Self, ApplyError> {
-        let lane = Lane::new(runtime.clone(), Instant::now(), false);
+        let lane = Lane::new(runtime.clone(), Instant::now(), Arc::default());
         Self::start_on(vec![Arc::new(lane)], u32::MAX, &runtime, topology)
     }
 
@@ -237,7 +239,23 @@ impl Balancer {
 
     /// Whether each session leaves a line in the log when it ends, from now on.
     pub fn log_access(&self, access_log: bool) {
-        self.runtime().log_access(access_log);
+        if let Some(lane) = self.runtime().lane() {
+            lane.access_log().turn(access_log);
+        }
+    }
+
+    /// Lines that sessions left and nobody could write in time.
+    pub fn lost_access_lines(&self) -> u64 {
+        let lane = self.runtime().lane();
+        lane.map_or(0, |lane| lane.access_log().lost())
+    }
+
+    /// Waits until the lines that sessions have left are written, a second at most.
+    pub async fn flush_access_log(&self) {
+        let lane = self.runtime().lane();
+        if let Some(lane) = lane {
+            lane.access_log().flush(FLUSH).await;
+        }
     }
 
     /// How everything is.

@@ -3,6 +3,7 @@
 
 pub mod answer;
 mod answering;
+mod audit_log;
 pub mod balancer;
 mod beginning;
 mod binding;

@@ -317,11 +317,9 @@ impl Runtime {
         self.acceptors.close();
     }
 
-    /// Whether sessions leave a line when they end, from now on.
-    pub fn log_access(&self, access_log: bool) {
-        self.lanes
-            .iter()
-            .for_each(|lane| lane.log_access(access_log));
+    /// One of the lanes, for what they share.
+    pub fn lane(&self) -> Option<Arc<Lane>> {
+        self.lanes.first().cloned()
     }
 
     /// Follows the tasks that accept; they are done some time after [`Self::stop_accepting`].

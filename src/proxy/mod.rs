@@ -4,6 +4,7 @@
 //! The way of a connection, top to bottom: [`listener`] accepts, `greeting` learns who calls
 //! where somebody has to say it, [`session`] chooses and connects, [`relay`] carries the bytes both ways, by way of [`flow`] for each direction.
 
+pub mod access_log;
 mod account;
 mod again;
 pub mod announce;
@@ -11,6 +12,7 @@ mod ending;
 mod flow;
 mod greeting;
 pub mod lane;
+mod limiter;
 pub mod listener;
 mod pipe;
 mod relay;

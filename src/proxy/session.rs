@@ -117,9 +117,7 @@ impl Session {
         if matches!(&ending, Ending::Broken(Side::Host, _)) && bytes.1 == 0 {
             counters.early_resets.increment();
         }
-        if self.lane.access_log() {
-            self.log(&connected.lease, connected.connect_time, bytes, &ending);
-        }
+        self.log(&connected.lease, connected.connect_time, bytes, ending);
     }
 
     /// Picks a host and connects to it; where that fails, another one. What the client sends

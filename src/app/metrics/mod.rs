@@ -15,7 +15,7 @@ use std::{
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::{people::People, settings::Commit};
+use super::{lost_lines, people::People, settings::Commit};
 use crate::{
     config::Settings,
     control::{Balancer, Control, outside::Bus},
@@ -47,6 +47,7 @@ impl Figures for Sources {
         if let Some(bus) = self.bus.status(tally.last_event()) {
             node::write_bus(&mut page, &bus);
         }
+        node::write_lost_lines(&mut page, lost_lines::lost(&self.balancer));
         services::write(&mut page, &self.balancer.status());
         process::write(&mut page);
         page.into_text()
