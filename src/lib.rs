@@ -70,6 +70,8 @@ pub mod cli;
 pub mod config;
 pub mod control;
 #[cfg(feature = "server")]
+pub mod discovery;
+#[cfg(feature = "server")]
 pub mod doors;
 #[cfg(feature = "server")]
 pub mod events;

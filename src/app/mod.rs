@@ -8,6 +8,7 @@ pub mod directory;
 mod document;
 mod doors;
 mod last_good;
+mod names;
 mod node;
 mod people;
 mod probing;
@@ -137,6 +138,9 @@ impl App {
         let data = DataThreads::start(threads, node.access_log)?;
         let balancer =
             Balancer::start_on(data.lanes(), room, control.handle(), Topology::default())?;
+        if let Some(resolver) = names::resolver()? {
+            balancer.resolve_by(resolver);
+        }
         Ok(Self {
             balancer: Arc::new(balancer),
             node: None,

@@ -64,6 +64,9 @@ fn explain_host(pipeline: &Pipeline, path: &HostPath) -> Result<Value, CommandEr
             "it is full: it has {sessions} sessions, as many as max_sessions allows"
         ));
     }
+    if let Some(trouble) = pipeline.balancer.trouble_with_name(path) {
+        because.push(trouble);
+    }
     if let Some(report) = &health
         && matches!(report.health, Health::Down | Health::Ejected)
     {

@@ -1,7 +1,7 @@
 //! The health of a group's hosts: what probes and sessions say of each, in one verdict.
 //! It must not probe, count sessions or move them, nor know what time it is. Pure.
 
-use std::{collections::HashMap, net::SocketAddr};
+use std::collections::HashMap;
 
 use super::{
     Mode, Outcome, Verdict,
@@ -14,6 +14,7 @@ use super::{
     wishes::Wishes,
 };
 use crate::model::{
+    address::HostAddress,
     name::Name,
     topology::{self, Admin},
 };
@@ -42,7 +43,9 @@ pub(super) struct Wanted {
 /// One of them.
 #[derive(Debug)]
 pub(super) struct Host {
-    pub(super) address: SocketAddr,
+    pub(super) address: HostAddress,
+    /// Whether it is known where it is: a name may lead nowhere yet.
+    located: bool,
     /// Whether the operator wants it to take sessions.
     pub(super) in_use: bool,
     pub(super) history: History,
@@ -74,9 +77,10 @@ impl Group {
         let same_probe = asks_the_same(self.wanted.probe.as_ref(), wanted.probe.as_ref());
         let mut old = std::mem::take(&mut self.hosts);
         for host in &wanted.hosts {
-            let address = host.address.socket();
-            let kept = old.remove(&host.name).filter(|old| old.address == address);
+            let address = &host.address;
+            let kept = old.remove(&host.name).filter(|old| old.address == *address);
             let mut kept = kept.unwrap_or_else(|| known.host(&host.name, address, wanted));
+            let located = kept.located;
             if !same_probe && self.wanted.probe.is_some() {
                 (kept.history, kept.wishes) = (History::default(), Wishes::default());
             }
@@ -85,8 +89,9 @@ impl Group {
             }
             // Nobody looks after a host that is out of use; what was known of it grows old.
             if host.admin == Admin::Disabled {
-                kept = Host::new(address, History::default(), Outlier::default());
+                kept = Host::new(address.clone(), History::default(), Outlier::default());
             }
+            kept.located = located;
             kept.in_use = host.admin == Admin::Enabled && host.weight.get() > 0;
             self.hosts.insert(host.name.clone(), kept);
         }
@@ -189,6 +194,14 @@ impl Group {
             host.outlier.eject(&rules, now, reason.clone());
         }
         self.tell(name, Flip::Ejected, Signal::Outlier, reason);
+    }
+
+    /// The host's name has led somewhere for the first time.
+    pub fn locate(&mut self, name: &Name) {
+        if let Some(host) = self.hosts.get_mut(name) {
+            self.changed |= !host.located;
+            host.located = true;
+        }
     }
 
     /// Does what is due at `now`. Returns whether anything has changed since this was last called
@@ -335,8 +348,9 @@ impl Group {
 }
 
 impl Host {
-    pub(super) fn new(address: SocketAddr, history: History, outlier: Outlier) -> Self {
+    pub(super) fn new(address: HostAddress, history: History, outlier: Outlier) -> Self {
         Self {
+            located: address.name().is_none(),
             address,
             in_use: false,
             history,
@@ -354,6 +368,6 @@ impl Host {
 
     pub(super) fn is_usable(&self) -> bool {
         let down = self.is_down() && self.fall != Fall::Doubted;
-        !down && self.outlier.ejected().is_none() && self.wishes.mode == Mode::Ready
+        self.located && !down && self.outlier.ejected().is_none() && self.wishes.mode == Mode::Ready
     }
 }

@@ -1,10 +1,13 @@
 //! What is counted and logged of sessions, and why one could not be served.
 //! It must not do anything about it.
 
-use std::{io, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use super::{announce::HeaderError, ending::Ending, session::Session};
-use crate::balance::{Lease, NoHost, admission::Denied, counters::Counter};
+use crate::{
+    balance::{Lease, NoHost, admission::Denied, counters::Counter},
+    model::address::HostAddress,
+};
 
 /// Why a connection could not be served.
 #[derive(Debug, thiserror::Error)]
@@ -34,15 +37,18 @@ impl Session {
     pub(super) fn log(
         &self,
         lease: &Lease,
+        at: Option<SocketAddr>,
         connect_time: Duration,
         bytes: (u64, u64),
         ending: &Ending,
     ) {
+        let wanted = lease.host().reach().address();
+        let address = at.map_or_else(|| wanted.clone(), HostAddress::from);
         tracing::info!(
             target: "pointsman::access",
             client = %self.client, peer = %self.peer,
             host = %lease.host().path(),
-            address = %lease.host().address(),
+            %address,
             to_host = bytes.0,
             to_client = bytes.1,
             connect_ms = millis(connect_time),

@@ -6,15 +6,18 @@
 
 mod account;
 pub mod announce;
+mod connecting;
 mod ending;
 mod flow;
 mod greeting;
 pub mod lane;
 pub mod listener;
+pub mod peer;
 mod pipe;
 mod relay;
 mod session;
 mod socket;
 mod sockopt;
 pub mod threads;
+mod unix;
 mod waiting;

@@ -2,18 +2,19 @@
 //! It must not probe, nor wait; it is told what came of a probe.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use super::{Kept, Runtime, Surroundings};
 use crate::{
     health::{
-        Means, Outcome, Target,
+        Means, Outcome, Target, Verdict,
         checker::{Checker, Wanted},
         report::Report,
     },
     model::{
+        address::Endpoint,
         event::Event,
         name::{GroupPath, HostPath, Name},
         topology::{Admin, Topology},
@@ -27,6 +28,15 @@ const WAITING: usize = 10_000;
 pub(super) fn base() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_millis() as u64)
+}
+
+/// Forgets the oldest events where nobody asks for them.
+pub(super) fn forget_surplus(happened: &mut VecDeque<Event>) {
+    let surplus = happened.len().saturating_sub(WAITING);
+    if surplus > 0 {
+        tracing::error!(surplus, "events are forgotten; nobody asks for them");
+        happened.drain(..surplus);
+    }
 }
 
 impl Runtime {
@@ -82,7 +92,7 @@ impl Runtime {
                 let probed = hosts.filter(|host| host.admin != Admin::Disabled);
                 let targets = probed.map(|host| Target {
                     host: path.host(&host.name),
-                    address: host.address.socket(),
+                    address: host.address.clone(),
                 });
                 wanted.push(Wanted {
                     targets: targets.collect(),
@@ -94,12 +104,13 @@ impl Runtime {
         checker.become_like(wanted);
     }
 
-    /// Takes in what came of a probe. Returns how long after its beginning the next one is to
+    /// Takes in what came of a probe that asked at `at`. Returns how long after its beginning the next one is to
     /// begin, in milliseconds, unless there is to be none; and whether there is something to do
     /// for [`Self::tick`].
     pub(in crate::control) fn observe(
         &mut self,
         target: &Target,
+        at: Option<&Endpoint>,
         outcome: Outcome,
     ) -> Option<(u64, bool)> {
         let now = self.now();
@@ -107,8 +118,14 @@ impl Runtime {
         let running = self.services.get_mut(&path.service)?;
         let group = running.groups.get_mut(&path.group)?;
         // What was asked of the host that stood there before says nothing about this one.
-        if group.host(&path.host)?.address() != target.address {
+        let host = group.host(&path.host)?;
+        if *host.reach().address() != target.address {
             return None;
+        }
+        if outcome.verdict == Verdict::Failed
+            && let Some(Endpoint::Ip(address)) = at
+        {
+            host.reach().failed(*address);
         }
         let pause = group.health.observe(&path.host, now, outcome)?;
         Some((pause, group.health.has_changed()))
@@ -128,11 +145,7 @@ impl Runtime {
         if rings {
             self.lanes.iter().for_each(|lane| lane.ring());
         }
-        let surplus = self.happened.len().saturating_sub(WAITING);
-        if surplus > 0 {
-            tracing::error!(surplus, "events are forgotten; nobody asks for them");
-            self.happened.drain(..surplus);
-        }
+        forget_surplus(&mut self.happened);
         !self.happened.is_empty()
     }
 
@@ -150,7 +163,21 @@ impl Runtime {
     pub(in crate::control) fn health_of(&self, path: &HostPath) -> Option<Report> {
         let running = self.services.get(&path.service)?;
         let group = running.groups.get(&path.group)?;
-        Some(group.health.report(&path.host, self.now()))
+        let mut report = group.health.report(&path.host, self.now());
+        self.remark(path, &mut report);
+        Some(report)
+    }
+
+    /// Says in `report` what is wrong with the host's name.
+    pub(super) fn remark(&self, path: &HostPath, report: &mut Report) {
+        let Some(trouble) = self.trouble_with_name(path) else {
+            return;
+        };
+        if self.host(path).is_some_and(|host| host.reach().is_known()) {
+            report.outlook.push(trouble);
+        } else {
+            report.reason = trouble;
+        }
     }
 
     /// The group of a service that takes new sessions: the active one, or its backup.
