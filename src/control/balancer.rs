@@ -180,9 +180,10 @@ impl Balancer {
         self.runtime().health_of(host)
     }
 
-    /// What is wrong with the host's name; `None` where nothing is.
-    pub(super) fn trouble_with_name(&self, host: &HostPath) -> Option<String> {
-        self.runtime().trouble_with_name(host)
+    /// Why there is nowhere to connect to for the host, whose name leads nowhere; `None` where
+    /// there is.
+    pub(super) fn unreachable(&self, host: &HostPath) -> Option<String> {
+        self.runtime().unreachable(host)
     }
 
     /// Has `resolver` asked for host names from now on. Where they lead holds until it says

@@ -37,7 +37,8 @@ impl Asked {
     pub(super) fn authority(&self) -> String {
         match &self.known_as {
             HostAddress::At(Endpoint::Unix(_)) => LOCALHOST.to_owned(),
-            other => other.to_string(),
+            HostAddress::At(Endpoint::Ip(address)) => address.to_string(),
+            HostAddress::Named(name) => name.to_string(),
         }
     }
 

@@ -168,18 +168,6 @@ impl Runtime {
         Some(report)
     }
 
-    /// Says in `report` what is wrong with the host's name.
-    pub(super) fn remark(&self, path: &HostPath, report: &mut Report) {
-        let Some(trouble) = self.trouble_with_name(path) else {
-            return;
-        };
-        if self.host(path).is_some_and(|host| host.reach().is_known()) {
-            report.outlook.push(trouble);
-        } else {
-            report.reason = trouble;
-        }
-    }
-
     /// The group of a service that takes new sessions: the active one, or its backup.
     pub(in crate::control) fn serving(&self, service: &Name) -> Option<Name> {
         let running = self.services.get(service)?;

@@ -12,10 +12,13 @@ use serde_json::json;
 use tokio::task::AbortHandle;
 
 use super::{Runtime, health::forget_surplus};
-use crate::model::{
-    event::Event,
-    name::HostPath,
-    topology::{Host, Topology},
+use crate::{
+    health::report::Report,
+    model::{
+        event::Event,
+        name::HostPath,
+        topology::{Host, Topology},
+    },
 };
 
 /// Follows names; it says where they lead by [`Runtime::hear`].
@@ -178,21 +181,30 @@ impl Runtime {
         }
     }
 
-    /// What is wrong with the name of the host at `path`: why there is nowhere to connect to, or
-    /// that this may no longer be right. `None` where nothing is.
-    pub(in crate::control) fn trouble_with_name(&self, path: &HostPath) -> Option<String> {
-        let host = self.topology.host(path)?;
-        let name = name_of(host)?;
-        let followed = self.names.followed.get(&name);
-        let lost = followed.and_then(|followed| followed.lost.as_deref());
-        let is_known = self.host(path).is_some_and(|host| host.reach().is_known());
-        match (is_known, lost) {
-            (true, None) => None,
-            (true, Some(why)) => Some(format!(
-                "its name still leads where it did when it last could be resolved: {why}"
-            )),
-            (false, None) => Some("its name has not been resolved yet".to_owned()),
-            (false, Some(why)) => Some(format!("its name has not been resolved yet: {why}")),
+    /// Why there is nowhere to connect to for the host at `path`, whose name leads nowhere.
+    pub(in crate::control) fn unreachable(&self, path: &HostPath) -> Option<String> {
+        if self.host(path)?.reach().is_known() {
+            return None;
         }
+        let why = self
+            .lost(path)
+            .map_or(String::new(), |why| format!(": {why}"));
+        Some(format!("its name has not been resolved yet{why}"))
+    }
+
+    /// Says in `report` what is wrong with the host's name.
+    pub(super) fn remark(&self, path: &HostPath, report: &mut Report) {
+        if let Some(trouble) = self.unreachable(path) {
+            report.reason = trouble;
+        } else if let Some(why) = self.lost(path) {
+            let stays = "its name leads on to where it led when it could be resolved";
+            report.outlook.push(format!("{stays}: {why}"));
+        }
+    }
+
+    /// Why the name of the host at `path` could not be resolved the last time.
+    fn lost(&self, path: &HostPath) -> Option<&str> {
+        let name = name_of(self.topology.host(path)?)?;
+        self.names.followed.get(&name)?.lost.as_deref()
     }
 }

@@ -84,9 +84,9 @@ async fn a_name_without_an_address_is_not_resolved_and_the_error_names_it() {
 async fn what_changes_is_heard_and_what_was_found_last_holds_while_nobody_answers() {
     let script = Script::new(Mutex::new(Some((vec![1], 1))));
     let resolver = server(&script).await;
-    let (tell, mut heard) = mpsc::unbounded_channel();
+    let (tell, mut heard) = mpsc::channel(16);
     let following = follow(resolver, "db.example.".into(), move |finding| {
-        let _ = tell.send(finding);
+        let _ = tell.try_send(finding);
     });
     tokio::spawn(following);
     let first = heard.recv().await.unwrap();
