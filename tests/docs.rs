@@ -82,7 +82,7 @@ fn every_configuration_in_the_documents_is_valid() {
 
 /// How many there are: a document that lost its example, or its fence, shall be noticed.
 #[cfg(feature = "server")]
-const TOML_BLOCKS: usize = 6;
+const TOML_BLOCKS: usize = 7;
 
 #[test]
 fn every_relative_link_leads_to_a_file() {

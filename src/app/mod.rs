@@ -10,32 +10,31 @@ mod doors;
 mod last_good;
 mod names;
 mod node;
+mod notify;
 mod people;
 mod probing;
 mod settings;
+mod signals;
 mod trouble;
+mod watchdog;
 
 use std::{io, path::Path, sync::Arc, time::Duration};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
-use tokio::{
-    runtime::{Builder, Runtime},
-    signal::unix::{Signal, SignalKind, signal},
-};
+use tokio::runtime::{Builder, Runtime};
 
 pub use node::NodeError;
 use node::{Node, start_node};
+use notify::Notify;
 pub(crate) use people::{check as check_people, trial};
+use signals::Signals;
+use watchdog::Watchdog;
 
 use crate::{
     config::{Config, Settings},
-    control::{Balancer, Control, balancer::ApplyError, status::NodeStatus},
+    control::{Balancer, balancer::ApplyError, status::NodeStatus},
     health::Means,
-    model::{
-        command::Command,
-        principal::{Door, Principal},
-        topology::Topology,
-    },
+    model::topology::Topology,
     proxy::threads::DataThreads,
 };
 
@@ -79,8 +78,9 @@ pub struct App {
     room: u32,
     drain_timeout: Duration,
     signals: Signals,
+    notify: Notify,
     control: Runtime,
-    _data: DataThreads,
+    data: DataThreads,
 }
 
 impl App {
@@ -147,8 +147,9 @@ impl App {
             room,
             drain_timeout: node.drain_timeout.duration(),
             signals,
+            notify: Notify::from_environment(),
             control,
-            _data: data,
+            data,
         })
     }
 
@@ -174,23 +175,33 @@ impl App {
             room: _,
             drain_timeout,
             mut signals,
+            notify,
             control,
-            _data,
+            data,
         } = self;
         let reload = node.as_ref().map(|node| node.control.clone());
         let patience = || match &node {
             Some(node) => node.living.now().node.drain_timeout.duration(),
             None => drain_timeout,
         };
+        let watchdog = Watchdog {
+            notify: notify.clone(),
+            lanes: data.lanes(),
+            control: reload.clone(),
+            balancer: Arc::clone(&balancer),
+        };
+        control.spawn(watchdog.run());
+        notify.ready();
         let end = control.block_on(async {
             tokio::select! {
-                () = signals.until_the_end(reload.as_ref()) => {}
+                () = signals.until_the_end(reload.as_ref(), &notify) => {}
                 () = trouble::report(&balancer) => {}
                 () = beside(&balancer) => {}
             }
             let services = balancer.status().services;
             let active: u32 = services.iter().map(|service| service.sessions.active).sum();
             let patience = patience();
+            notify.stopping(patience);
             tracing::info!(
                 sessions = active,
                 ?patience,
@@ -214,60 +225,6 @@ impl App {
             node.stop(&control);
         }
         end
-    }
-}
-
-/// The signals that ask for an end, or for the file to be taken in again.
-#[derive(Debug)]
-struct Signals {
-    reload: Signal,
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn listen() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            reload: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// Reloads at each SIGHUP, until a signal asks for an end.
-    async fn until_the_end(&mut self, control: Option<&Control>) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.reload.recv() => if let Some(control) = control {
-                    reload(control).await;
-                },
-            }
-        }
-    }
-
-    /// The number of the next one that asks for an end.
-    async fn next(&mut self) -> i32 {
-        tokio::select! {
-            _ = self.terminate.recv() => SignalKind::terminate().as_raw_value(),
-            _ = self.interrupt.recv() => SignalKind::interrupt().as_raw_value(),
-        }
-    }
-}
-
-/// Takes in the file as it is now.
-async fn reload(control: &Control) {
-    let who = Principal::part("file", Door::File);
-    let answer = control
-        .execute(who, Command::Reload {}.into(), "SIGHUP".to_owned())
-        .await;
-    match answer.error {
-        None => {
-            let (revision, diff) = (answer.revision, &answer.diff);
-            tracing::info!(revision, ?diff, settings = %answer.data, "reloaded");
-        }
-        Some(error) => tracing::error!(%error, "not reloaded"),
     }
 }
 

@@ -15,15 +15,13 @@ use std::{
 use tokio::sync::broadcast;
 
 use super::{
-    answer::Answer,
     balancer::{ApplyError, Balancer},
     beginning::begin,
     flips::{self, Flips},
     handle::{Control, LAG, Message, WAITING},
     jobs::Jobs,
-    outside::{Access, Bus, File, Told},
-    pipeline::{Asked, Pipeline, now, reply},
-    query,
+    outside::{Access, Bus, File},
+    pipeline::{Asked, Pipeline, now},
     record::{self, Entry, Last, Record, RecordError},
 };
 use crate::model::{
@@ -31,7 +29,6 @@ use crate::model::{
     command::{Command, Request},
     event::Event,
     name::Name,
-    policy::authorize,
     principal::{Door, Principal},
     topology::Topology,
 };
@@ -162,11 +159,12 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
     Ok((control, thread))
 }
 
+/// The control task.
 #[derive(Debug)]
-struct Controller {
-    pipeline: Pipeline,
+pub(super) struct Controller {
+    pub(super) pipeline: Pipeline,
     jobs: Jobs,
-    flips: Flips,
+    pub(super) flips: Flips,
     /// Nothing is carried out any more.
     leaving: bool,
 }
@@ -245,6 +243,9 @@ impl Controller {
                     self.flush(&mut changes);
                     return false;
                 }
+                Message::Revision { reply } => {
+                    let _ = reply.send(self.pipeline.state.revision);
+                }
                 // The look that follows is all there is to do.
                 Message::Happened => {}
                 Message::Record { entry, reply } => {
@@ -304,41 +305,6 @@ impl Controller {
         if !changes.is_empty() {
             self.pipeline.execute(std::mem::take(changes));
         }
-    }
-
-    /// Answers what changes nothing. Refusals are written down, answers are not.
-    fn answer(&mut self, asked: Asked) {
-        let authorized = authorize(&asked.principal, asked.request.command.clone(), None);
-        let found = asked.before.as_deref().unwrap_or_default();
-        let told =
-            authorized.and_then(|authorized| query::answer(&mut self.pipeline, &authorized, found));
-        match told {
-            Ok(told) => self.tell(asked, told),
-            Err(error) => self.pipeline.refuse(asked, error),
-        }
-    }
-
-    /// Answers with what was found, after what it leaves behind is recorded.
-    fn tell(&mut self, asked: Asked, Told { data, events, keep }: Told) {
-        let revision = self.pipeline.state.revision;
-        let (diff, data) = query::split(data);
-        let answer = Answer::done(asked.id, revision, diff, data);
-        let once = asked.once;
-        if events.is_empty() && keep.is_empty() && once.is_none() {
-            return reply(asked.reply, answer);
-        }
-        let entry = Entry {
-            time: now(),
-            events,
-            keep,
-            answered: once.map(|once| once.answered(answer.to_text())),
-            ..Entry::default()
-        };
-        let answer = match self.pipeline.record_entry(entry) {
-            Ok(()) => answer,
-            Err(error) => Answer::refused(answer.id, revision, error),
-        };
-        reply(asked.reply, answer);
     }
 }
 

@@ -38,6 +38,9 @@ pub(super) enum Message {
         id: (String, String),
         reply: oneshot::Sender<Result<Seen, CommandError>>,
     },
+    Revision {
+        reply: oneshot::Sender<u64>,
+    },
     /// Something has happened to a host.
     Happened,
     /// The task carries out nothing that comes after this.
@@ -205,6 +208,11 @@ impl Control {
         })
         .await
         .unwrap_or_else(|| Err(busy()))
+    }
+
+    /// Which revision runs; `None` where nobody answers. It waits for what was asked before.
+    pub async fn revision(&self) -> Option<u64> {
+        self.ask(|reply| Message::Revision { reply }).await
     }
 
     /// Has the control task carry out no more commands, after those that were asked of it before,

@@ -2,6 +2,7 @@
 //! It must not know how a wish came here.
 
 pub mod answer;
+mod answering;
 pub mod balancer;
 mod beginning;
 mod binding;

@@ -86,6 +86,7 @@ fn take(
             let seen = super::record::seen(record, &id);
             let _ = reply.send(seen.map_err(unavailable));
         }
+        Message::Revision { reply } => drop(reply.send(1)),
         Message::Leave { reply } => drop(reply.send(())),
         Message::Stop | Message::Happened => {}
         Message::Kept { prefix, reply } => {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::{
     Mode, Outcome, Verdict,
-    brake::{Brake, Fallen, Pull},
+    brake::Brake,
     history::{History, Rules, Said, Seen},
     memory::{Remembered, asks_the_same},
     news::{Flip, News, Signal},
@@ -18,6 +18,8 @@ use crate::model::{
     name::Name,
     topology::{self, Admin},
 };
+
+mod doubts;
 
 /// A group's hosts.
 #[derive(Debug, Default)]
@@ -294,44 +296,6 @@ impl Group {
                 let reason = format!("no more than {} may be ejected", rules.max_ejected);
                 self.readmit(&name, now, Signal::Outlier, reason);
             }
-        }
-    }
-
-    fn look_at_brake(&mut self, now: u64) {
-        let (Some(share), Some(rules)) = (self.wanted.panic, self.wanted.rules) else {
-            self.brake = Brake::default();
-            return;
-        };
-        let at_once = rules.round() + rules.interval;
-        let lately = |host: &Host| now.saturating_sub(host.history.since()) <= at_once;
-        let mut fallen = Fallen::default();
-        for host in self.hosts.values().filter(|host| host.in_use) {
-            fallen.hosts += 1;
-            if host.history.said() == Said::Down {
-                fallen.down += 1;
-                let doubtful = match host.fall {
-                    Fall::Probed => lately(host),
-                    Fall::Doubted => true,
-                    Fall::Confirmed => false,
-                };
-                fallen.at_once += usize::from(doubtful);
-            }
-        }
-        let pull = self.brake.look(fallen, share.of(fallen.hosts));
-        match pull {
-            Some(Pull::On) => self.news.push(News::Panic(fallen)),
-            Some(Pull::Off) => self.news.push(News::PanicEnded(fallen)),
-            None => {}
-        }
-        for host in self.hosts.values_mut() {
-            let doubtful = self.brake.is_on() && host.is_down() && lately(host);
-            let fall = match host.fall {
-                Fall::Probed if doubtful => Fall::Doubted,
-                Fall::Doubted if !self.brake.is_on() => Fall::Probed,
-                Fall::Probed | Fall::Doubted | Fall::Confirmed => host.fall,
-            };
-            self.changed |= fall != host.fall;
-            host.fall = fall;
         }
     }
 

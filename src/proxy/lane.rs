@@ -19,6 +19,7 @@ pub struct Lane {
     bell: Notify,
     rings: AtomicU64,
     access_log: AtomicBool,
+    beats: AtomicU64,
 }
 
 impl Lane {
@@ -31,6 +32,7 @@ impl Lane {
             bell: Notify::new(),
             rings: AtomicU64::new(0),
             access_log: AtomicBool::new(access_log),
+            beats: AtomicU64::new(0),
         }
     }
 
@@ -72,6 +74,17 @@ impl Lane {
     /// Whether each session leaves a line when it ends, from now on.
     pub fn log_access(&self, access_log: bool) {
         self.access_log.store(access_log, Relaxed);
+    }
+
+    /// A sign of life of the thread that this lane is.
+    pub(super) fn beat(&self) {
+        self.beats.fetch_add(1, Relaxed);
+    }
+
+    /// Signs of life of its thread so far: one every [`TICK`](super::threads::TICK). The runtime
+    /// of an embedder gives none.
+    pub fn beats(&self) -> u64 {
+        self.beats.load(Relaxed)
     }
 
     pub(super) fn access_log(&self) -> bool {

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::lane::Lane;
 
-/// How often a data thread wakes for itself.
-const TICK: Duration = Duration::from_millis(250);
+/// How often a data thread wakes for itself, and gives a sign of life.
+pub const TICK: Duration = Duration::from_millis(250);
 
 /// Threads that run sessions until dropped.
 #[derive(Debug)]
@@ -35,15 +35,12 @@ impl DataThreads {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
-            lanes.push(Arc::new(Lane::new(
-                runtime.handle().clone(),
-                epoch,
-                access_log,
-            )));
+            let lane = Arc::new(Lane::new(runtime.handle().clone(), epoch, access_log));
+            lanes.push(Arc::clone(&lane));
             let stop = stop.clone();
             thread::Builder::new()
                 .name(format!("data-{index}"))
-                .spawn(move || runtime.block_on(tick_until(stop.cancelled_owned())))?;
+                .spawn(move || runtime.block_on(tick_until(stop.cancelled_owned(), &lane)))?;
         }
         Ok(Self { lanes, stop })
     }
@@ -56,13 +53,13 @@ impl DataThreads {
 
 /// Ticks until `stop`. A timer that would be the first to go off wakes the runtime, which costs a
 /// system call: with a tick before any of theirs, sessions never set that one.
-async fn tick_until(stop: impl Future<Output = ()>) {
+async fn tick_until(stop: impl Future<Output = ()>, lane: &Lane) {
     let mut ticks = tokio::time::interval(TICK);
     let mut stop = std::pin::pin!(stop);
     loop {
         tokio::select! {
             () = &mut stop => return,
-            _ = ticks.tick() => {}
+            _ = ticks.tick() => lane.beat(),
         }
     }
 }

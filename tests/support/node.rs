@@ -29,6 +29,8 @@ const FILE: &str = "pointsman.toml";
 /// A node. It is killed when this is dropped, and its folder is removed.
 pub struct Node {
     pub folder: PathBuf,
+    /// What it finds in its environment, from its next start on.
+    pub environment: Vec<(String, String)>,
     child: Option<Child>,
     starts: u32,
 }
@@ -73,6 +75,7 @@ impl Node {
         fs::create_dir_all(&folder).unwrap();
         let node = Self {
             folder,
+            environment: Vec::new(),
             child: None,
             starts: 0,
         };
@@ -106,6 +109,7 @@ impl Node {
         let log = File::create(self.log_path()).unwrap();
         let mut command = self.command(&["run", FILE]);
         command.envs(fault.map(|fault| ("POINTSMAN_FAULT", fault)));
+        command.envs(self.environment.clone());
         let child = command.stderr(log).stdout(Stdio::null()).spawn();
         self.child = Some(child.unwrap());
     }

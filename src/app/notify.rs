@@ -1,0 +1,144 @@
+//! What the service manager is told of this process: the protocol of sd_notify(3).
+//! It must not keep anything from running because nobody listens.
+
+use std::{
+    env,
+    ffi::OsStr,
+    io,
+    os::{
+        linux::net::SocketAddrExt,
+        unix::{
+            ffi::OsStrExt,
+            net::{SocketAddr, UnixDatagram},
+        },
+    },
+    sync::Arc,
+    time::Duration,
+};
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// How long a service manager that does not read may hold us up.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// What is asked for beside the time that sessions have to end.
+const MARGIN: Duration = Duration::from_secs(15);
+
+/// The way to the service manager, where there is one. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Notify(Option<Arc<Manager>>);
+
+#[derive(Debug)]
+struct Manager {
+    socket: UnixDatagram,
+    address: SocketAddr,
+}
+
+impl Notify {
+    /// The one that `$NOTIFY_SOCKET` names.
+    pub(super) fn from_environment() -> Self {
+        let Some(name) = env::var_os("NOTIFY_SOCKET") else {
+            return Self::default();
+        };
+        match Manager::at(&name) {
+            Ok(manager) => Self(Some(Arc::new(manager))),
+            Err(error) => {
+                tracing::warn!(?name, %error, "the service manager cannot be told anything");
+                Self::default()
+            }
+        }
+    }
+
+    /// Whether there is anybody to be told.
+    pub(super) fn is_heard(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// We do what we are here for; after [`Self::reloading`], again.
+    pub(super) fn ready(&self) {
+        self.tell("READY=1");
+    }
+
+    /// The file is being taken in. A manager that asked for it compares the time with its own.
+    pub(super) fn reloading(&self) {
+        let now = clock_gettime(ClockId::Monotonic);
+        let micros = now.tv_sec * 1_000_000 + now.tv_nsec / 1000;
+        self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"));
+    }
+
+    /// We are about to end, which may take `patience`.
+    pub(super) fn stopping(&self, patience: Duration) {
+        let micros = (patience + MARGIN).as_micros();
+        self.tell(&format!("STOPPING=1\nEXTEND_TIMEOUT_USEC={micros}"));
+    }
+
+    /// How things are, in a line for people.
+    pub(super) fn status(&self, line: &str) {
+        self.tell(&format!("STATUS={line}"));
+    }
+
+    /// We are alive.
+    pub(super) fn watchdog(&self) {
+        self.tell("WATCHDOG=1");
+    }
+
+    fn tell(&self, message: &str) {
+        let Some(manager) = &self.0 else { return };
+        if let Err(error) = manager.tell(message) {
+            tracing::debug!(%error, message, "the service manager was not told");
+        }
+    }
+}
+
+impl Manager {
+    fn at(name: &OsStr) -> io::Result<Self> {
+        let address = match name.as_bytes() {
+            [b'/', ..] => SocketAddr::from_pathname(name)?,
+            // Linux's sockets without a file: unix(7), "Abstract".
+            [b'@', rest @ ..] => SocketAddr::from_abstract_name(rest)?,
+            _ => return Err(io::Error::other("it begins with neither / nor @")),
+        };
+        let socket = UnixDatagram::unbound()?;
+        socket.set_write_timeout(Some(PATIENCE))?;
+        Ok(Self { socket, address })
+    }
+
+    fn tell(&self, message: &str) -> io::Result<()> {
+        self.socket
+            .send_to_addr(message.as_bytes(), &self.address)
+            .map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heard(name: &OsStr, listener: &UnixDatagram) {
+        let notify = Notify(Some(Arc::new(Manager::at(name).unwrap())));
+        notify.status("all is well");
+        let mut buffer = [0; 100];
+        let length = listener.recv(&mut buffer).unwrap();
+        assert_eq!(&buffer[..length], b"STATUS=all is well");
+    }
+
+    #[test]
+    fn a_manager_is_found_by_a_path_and_by_an_abstract_name() {
+        let path = env::temp_dir().join(format!("notify-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        heard(path.as_os_str(), &UnixDatagram::bind(&path).unwrap());
+        std::fs::remove_file(&path).unwrap();
+
+        let name = format!("pointsman-notify-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(&name).unwrap();
+        let listener = UnixDatagram::bind_addr(&address).unwrap();
+        heard(OsStr::new(&format!("@{name}")), &listener);
+        assert!(Manager::at(OsStr::new("vsock:2:1234")).is_err());
+    }
+
+    #[test]
+    fn nobody_listening_is_no_reason_to_fail() {
+        Notify::default().ready();
+        let gone = Manager::at(OsStr::new("/nonexistent/notify")).unwrap();
+        Notify(Some(Arc::new(gone))).ready();
+    }
+}
