@@ -8,6 +8,7 @@ pub mod directory;
 mod document;
 mod doors;
 mod last_good;
+mod metrics;
 mod names;
 mod node;
 mod notify;

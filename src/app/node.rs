@@ -18,6 +18,7 @@ use super::{
     document::Document,
     doors::{DoorError, Doors},
     last_good,
+    metrics::{Metrics, MetricsError, Sources},
     people::{KEPT, People},
     settings::{Commit, Living},
 };
@@ -65,6 +66,9 @@ pub enum NodeError {
     /// A door for administrators cannot be opened.
     #[error(transparent)]
     Door(#[from] DoorError),
+    /// Figures cannot be shown where they are wanted.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     /// What the message bus needs is not to be had.
     #[error(transparent)]
     Bus(#[from] BusError),
@@ -115,6 +119,16 @@ pub(super) fn start_node(
     people.tell(control.clone());
     let doors = CancellationToken::new();
     open_doors(&living, &control, &people, &doors, runtime)?;
+    let figures = Sources {
+        control: control.clone(),
+        balancer: Arc::clone(balancer),
+        people: Arc::clone(&people),
+        bus: Arc::clone(&board) as Arc<_>,
+    };
+    show_figures(
+        &living,
+        Metrics::new(figures, runtime.clone(), doors.clone()),
+    )?;
     let bus = Bus::new(control.clone(), runtime.clone(), board);
     join_bus(&living, &bus)?;
     let (asked, stop) = (Arc::clone(&people), doors.clone());
@@ -201,6 +215,17 @@ fn open_doors(
     living.join(move |next| {
         let refused = |error: DoorError| CommandError::new(Code::Failed, error.to_string());
         doors.prepare(next).map_err(refused)
+    });
+    Ok(())
+}
+
+/// Lets the door for figures live by the settings, and opens it.
+fn show_figures(living: &Living, metrics: Metrics) -> Result<(), MetricsError> {
+    let open: Commit = metrics.prepare(&living.now())?;
+    open();
+    living.join(move |next| {
+        let refused = |error: MetricsError| CommandError::new(Code::Failed, error.to_string());
+        metrics.prepare(next).map_err(refused)
     });
     Ok(())
 }

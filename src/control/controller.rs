@@ -23,13 +23,13 @@ use super::{
     outside::{Access, Bus, File},
     pipeline::{Asked, Pipeline, now},
     record::{self, Entry, Last, Record, RecordError},
+    tally::Tally,
 };
 use crate::model::{
     catalogue::entry,
     command::{Command, Request},
     event::Event,
     name::Name,
-    principal::{Door, Principal},
     topology::Topology,
 };
 
@@ -124,12 +124,16 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
     });
     let (published, _) = broadcast::channel(LAG);
     let epoch = record.epoch().into();
+    let tally = Arc::new(Tally::default());
+    tally.is_at(state.revision);
+    tally.recorded(record.last_sequence()?);
     let control = Control {
         messages,
         published: published.clone(),
         epoch,
         node,
         access: access.clone(),
+        tally: Arc::clone(&tally),
     };
     let mut pipeline = Pipeline {
         node: control.node.clone(),
@@ -140,6 +144,7 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
         access,
         bus,
         published,
+        tally,
         reloaded: None,
         drained_from: HashMap::new(),
         unwritten: None,
@@ -316,19 +321,4 @@ fn goes_alone(request: &Request) -> bool {
             request.command,
             Command::Reload {} | Command::Rollback { .. } | Command::Confirm { .. }
         )
-}
-
-/// A timer of ours gives `command`.
-pub(super) fn by_timer(command: Command, reason: &str) -> Asked {
-    let mut request = Request::from(command);
-    request.options.reason = Some(reason.to_owned());
-    let principal = Principal::part("pointsman", Door::Timer);
-    Asked {
-        principal,
-        request,
-        id: "timer".to_owned(),
-        before: Ok(Vec::new()),
-        once: None,
-        reply: None,
-    }
 }

@@ -11,6 +11,7 @@ use super::{
     outside::Access,
     pipeline::Asked,
     record::{Entry, Once, Recorded, Seen},
+    tally::{Tally, Waiting},
 };
 use crate::model::{
     catalogue::entry,
@@ -68,6 +69,7 @@ pub struct Control {
     pub(super) epoch: Arc<str>,
     pub(super) node: crate::model::name::Name,
     pub(super) access: Option<Arc<dyn Access>>,
+    pub(super) tally: Arc<Tally>,
 }
 
 impl Control {
@@ -102,18 +104,24 @@ impl Control {
         once: Option<Once>,
     ) -> Answer {
         let unavailable = Answer::refused(id.clone(), 0, busy());
+        let door = principal.door;
         let (principal, before) = self.ask_first(principal, &request.command).await;
         let message = |reply| {
+            let reply = Waiting::new(&self.tally, door, &request.command, Some(reply));
             Message::Execute(Box::new(Asked {
                 principal,
                 request,
                 id,
                 before,
                 once,
-                reply: Some(reply),
+                reply,
             }))
         };
-        self.ask(message).await.unwrap_or(unavailable)
+        let answer = self.ask(message).await;
+        answer.unwrap_or_else(|| {
+            self.tally.answered(door, Some(Code::Unavailable));
+            unavailable
+        })
     }
 
     /// What has to be asked of others before the control task hears of `command`: who the
@@ -237,6 +245,11 @@ impl Control {
     /// The name of the node.
     pub fn node(&self) -> &crate::model::name::Name {
         &self.node
+    }
+
+    /// What is counted of the node.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// The identity of the node's journal.

@@ -29,6 +29,7 @@ mod spread;
 mod stand_in;
 pub mod status;
 mod status_json;
+pub mod tally;
 mod terms;
 mod watch;
 

@@ -45,6 +45,7 @@ impl Control {
             epoch: "memory".into(),
             node,
             access: None,
+            tally: std::sync::Arc::default(),
         }
     }
 }

@@ -67,7 +67,7 @@ pub(super) async fn serve<A: Accepts>(accepts: Arc<A>, api: Api, guard: Guard) {
 }
 
 /// Accepts until `stop`, and then who waits already; lets requests that were begun be answered.
-async fn answer<A: Accepts>(accepts: Arc<A>, router: Router, stop: CancellationToken) {
+pub(super) async fn answer<A: Accepts>(accepts: Arc<A>, router: Router, stop: CancellationToken) {
     let slots = Slots::new(CONNECTIONS);
     let connections = TaskTracker::new();
     let mut failing = false;

@@ -132,9 +132,10 @@ impl TcpDoor {
     }
 }
 
-struct Accepting {
-    listener: TcpListener,
-    tls: Option<Arc<Reloading>>,
+/// A TCP socket as connections are accepted from it.
+pub(super) struct Accepting {
+    pub(super) listener: TcpListener,
+    pub(super) tls: Option<Arc<Reloading>>,
 }
 
 impl Accepts for Accepting {
@@ -169,7 +170,8 @@ impl Accepts for Accepting {
     }
 }
 
-enum MaybeTls {
+/// A connection, with TLS or without.
+pub(super) enum MaybeTls {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
