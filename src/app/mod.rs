@@ -10,6 +10,7 @@ mod doors;
 mod last_good;
 pub(crate) mod lost_lines;
 mod metrics;
+mod names;
 mod node;
 mod notify;
 mod people;
@@ -139,6 +140,9 @@ impl App {
         let data = DataThreads::start(threads, node.access_log)?;
         let balancer =
             Balancer::start_on(data.lanes(), room, control.handle(), Topology::default())?;
+        if let Some(resolver) = names::resolver()? {
+            balancer.resolve_by(resolver);
+        }
         Ok(Self {
             balancer: Arc::new(balancer),
             node: None,

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     health::{Means, checker::Ready, report::Report},
     model::{
+        address::Endpoint,
         check::check,
         event::Event,
         name::{HostPath, Name},
@@ -202,6 +203,20 @@ impl Balancer {
         self.runtime().health_of(host)
     }
 
+    /// Why there is nowhere to connect to for the host, whose name leads nowhere; `None` where
+    /// there is.
+    pub(super) fn unreachable(&self, host: &HostPath) -> Option<String> {
+        self.runtime().unreachable(host)
+    }
+
+    /// Has `resolver` asked for host names from now on. Where they lead holds until it says
+    /// otherwise.
+    #[cfg(feature = "server")]
+    pub fn resolve_by(&self, resolver: crate::discovery::dns::Resolver) {
+        let follower = self.bell.follower(&self.runtime, resolver);
+        self.runtime().set_follower(Box::new(follower));
+    }
+
     /// The group of a service that takes new sessions.
     pub(super) fn serving(&self, service: &Name) -> Option<Name> {
         self.runtime().serving(service)
@@ -228,13 +243,12 @@ impl Balancer {
         self.runtime().topology().clone()
     }
 
-    /// The addresses that `service` listens on, as bound; empty for one that does not run.
+    /// The IP addresses that `service` listens on, as bound; none for one that does not run.
     pub fn addresses(&self, service: &Name) -> Vec<SocketAddr> {
         let runtime = self.runtime();
-        runtime
-            .topology()
-            .service(service)
-            .map_or_else(Vec::new, |service| runtime.bound(service))
+        let service = runtime.topology().service(service);
+        let bound = service.map_or_else(Vec::new, |service| runtime.bound(service));
+        bound.iter().filter_map(Endpoint::ip).collect()
     }
 
     /// Whether each session leaves a line in the log when it ends, from now on.

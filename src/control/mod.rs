@@ -13,6 +13,7 @@ mod explain;
 pub(crate) mod fault;
 mod file_write;
 mod flips;
+mod following;
 pub mod handle;
 mod jobs;
 mod listening;

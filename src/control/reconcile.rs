@@ -26,9 +26,9 @@ use crate::{
     balance::{Host, Service},
     health::checker::{CannotProbe, Checker},
     model::{
-        address::Address,
+        address::Endpoint,
         event::Event,
-        name::{HostPath, Name},
+        name::{GroupPath, HostPath, Name},
         state::Target,
         topology::{self, Topology},
     },
@@ -39,6 +39,9 @@ use crate::{
 };
 
 mod health;
+mod names;
+
+pub(super) use names::{Follower, Heard};
 
 /// Why the world refused a topology.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +52,7 @@ pub enum PrepareError {
         /// The service that asked.
         service: Name,
         /// The address that was refused.
-        address: Address,
+        address: Endpoint,
         /// Why.
         source: io::Error,
     },
@@ -77,6 +80,7 @@ pub struct Runtime {
     /// What was known of the services' health before the start.
     kept: HashMap<Name, Kept>,
     checker: Option<Checker>,
+    names: names::Names,
     /// What happened without a command and nobody has asked for yet.
     happened: VecDeque<Event>,
 }
@@ -104,6 +108,7 @@ impl Runtime {
             base: health::base(),
             kept: HashMap::new(),
             checker: None,
+            names: names::Names::default(),
             happened: VecDeque::new(),
         }
     }
@@ -122,10 +127,10 @@ impl Runtime {
         let mut accepting = Vec::new();
         for service in &next.services {
             for key in keys(service) {
-                let address = key.0;
+                let address = &key.0;
                 let refused = |source| PrepareError::Listen {
                     service: service.name.clone(),
-                    address,
+                    address: address.clone(),
                     source,
                 };
                 let listener = match self.listening.get(&key) {
@@ -135,7 +140,7 @@ impl Runtime {
                     }
                     Some(listening) => &listening.listener,
                     None => {
-                        let listener = self.bind(&key, &service.tcp).map_err(refused)?;
+                        let listener = self.bind(&key, service).map_err(refused)?;
                         bound.entry(key.clone()).or_insert(listener)
                     }
                 };
@@ -161,6 +166,7 @@ impl Runtime {
         for service in &next.services {
             self.show(service);
         }
+        self.follow(&next);
         self.check(&next);
         for (service, key, acceptors) in accepting {
             let Some(running) = self.services.get(&service) else {
@@ -225,10 +231,10 @@ impl Runtime {
     }
 
     /// The addresses that `service` listens on, as bound, in the order of the topology.
-    pub fn bound(&self, service: &topology::Service) -> Vec<std::net::SocketAddr> {
+    pub fn bound(&self, service: &topology::Service) -> Vec<Endpoint> {
         let listening = keys(service).filter_map(|key| self.listening.get(&key));
         listening
-            .map(|listening| listening.listener.address())
+            .map(|listening| listening.listener.address().clone())
             .collect()
     }
 
@@ -287,8 +293,14 @@ impl Runtime {
         let services = self.topology.services.iter().filter_map(|service| {
             let running = self.services.get(&service.name)?;
             let host = |group: &Name, host: &Name| {
-                let group = running.groups.get(group)?;
-                Some((group.host(host)?, group.health.report(host, now)))
+                let live = running.groups.get(group)?;
+                let mut report = live.health.report(host, now);
+                let path = GroupPath {
+                    service: service.name.clone(),
+                    group: group.clone(),
+                };
+                self.remark(&path.host(host), &mut report);
+                Some((live.host(host)?, report))
             };
             let serving = running.serving(service).map(|group| &group.name);
             Some(service_status(

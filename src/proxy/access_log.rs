@@ -14,10 +14,10 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{ending::Ending, limiter::Limiter};
+use super::{ending::Ending, limiter::Limiter, peer::Peer};
 use crate::{
     balance::{Host, counters::Counter},
-    model::name::Name,
+    model::{address::HostAddress, name::Name},
 };
 
 /// Lines that may wait to be written; more are lost, and counted.
@@ -50,9 +50,11 @@ pub(super) enum Line {
 /// A session that has ended.
 #[derive(Debug)]
 pub(super) struct Ended {
-    pub(super) client: SocketAddr,
-    pub(super) peer: SocketAddr,
+    pub(super) client: Peer,
+    pub(super) peer: Peer,
     pub(super) host: Arc<Host>,
+    /// Where, of the addresses that the host's name leads to.
+    pub(super) at: Option<SocketAddr>,
     /// Bytes to the host and to the client.
     pub(super) bytes: (u64, u64),
     pub(super) connect_time: Duration,
@@ -63,8 +65,8 @@ pub(super) struct Ended {
 /// A connection that was not served.
 #[derive(Debug)]
 pub(super) struct Refused {
-    pub(super) client: SocketAddr,
-    pub(super) peer: SocketAddr,
+    pub(super) client: Peer,
+    pub(super) peer: Peer,
     pub(super) service: Name,
     pub(super) session_time: Duration,
     pub(super) why: String,
@@ -145,11 +147,13 @@ fn write_all(lines: &Receiver<Line>) {
 
 impl Ended {
     fn write(&self) {
+        let wanted = self.host.reach().address();
+        let address = self.at.map_or_else(|| wanted.clone(), HostAddress::from);
         tracing::info!(
             target: "pointsman::access",
             client = %self.client, peer = %self.peer,
             host = %self.host.path(),
-            address = %self.host.address(),
+            %address,
             to_host = self.bytes.0,
             to_client = self.bytes.1,
             connect_ms = millis(self.connect_time),
@@ -182,7 +186,7 @@ mod tests {
     use super::*;
 
     fn refused() -> Line {
-        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let address = Peer::Ip(SocketAddr::from(([127, 0, 0, 1], 1)));
         Line::Refused(Box::new(Refused {
             client: address,
             peer: address,

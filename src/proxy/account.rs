@@ -1,7 +1,7 @@
 //! What is counted and logged of sessions, and why one could not be served.
 //! It must not do anything about it.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use super::{
     access_log::{Ended, Line, Refused},
@@ -39,6 +39,7 @@ impl Session {
     pub(super) fn log(
         &self,
         lease: &Lease,
+        at: Option<SocketAddr>,
         connect_time: Duration,
         bytes: (u64, u64),
         ending: Ending,
@@ -49,6 +50,7 @@ impl Session {
                 client: self.client,
                 peer: self.peer,
                 host: Arc::clone(lease.host()),
+                at,
                 bytes,
                 connect_time,
                 session_time: self.started.elapsed(),
