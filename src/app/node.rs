@@ -8,6 +8,7 @@ use std::{
     thread::JoinHandle,
 };
 
+use serde_json::{Value, json};
 use tokio::runtime::{Handle, Runtime};
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +18,9 @@ use super::{
     bus_door::{BusDoor, BusDoorError},
     document::Document,
     doors::{DoorError, Doors},
+    handover::{Inherited, Parts, Past, Upgrader},
     last_good,
+    notify::Notify,
     people::{KEPT, People},
     settings::{Commit, Living},
 };
@@ -30,7 +33,10 @@ use crate::{
         record::{Record, RecordError},
     },
     journal::{Keep, Keeping, OpenError},
-    model::error::{Code, CommandError},
+    model::{
+        error::{Code, CommandError},
+        event::Event,
+    },
 };
 
 /// Why a node could not start.
@@ -59,6 +65,9 @@ pub enum NodeError {
     /// What the settings say of people cannot be used.
     #[error("[auth]: {0}")]
     People(CommandError),
+    /// The journal does not take what the process before this one has left.
+    #[error(transparent)]
+    Succession(CommandError),
     /// The configuration cannot be run or recorded.
     #[error(transparent)]
     Control(#[from] ControlError),
@@ -80,6 +89,9 @@ pub(super) struct Node {
     thread: JoinHandle<()>,
     doors: CancellationToken,
     bus: Bus,
+    opened: Doors,
+    /// Cancelled when another process has taken over.
+    pub(super) succeeded: CancellationToken,
 }
 
 /// Starts the node that `file` describes, on `balancer`; its doors are served on `runtime`.
@@ -88,6 +100,8 @@ pub(super) fn start_node(
     settings: Settings,
     balancer: &Arc<Balancer>,
     runtime: &Handle,
+    notify: &Notify,
+    inherited: Inherited,
 ) -> Result<Node, NodeError> {
     let opened = begin::open(file, settings)?;
     let people = Arc::new(People::new(&opened.settings).map_err(NodeError::People)?);
@@ -102,7 +116,9 @@ pub(super) fn start_node(
     };
     let document = Document::new(opened.store, opened.expected, revision, living.clone());
     let board = Arc::new(Board::default());
+    let upgrader = Upgrader::default();
     let (control, thread) = start(Start {
+        succession: Some(Arc::new(upgrader.clone())),
         node: living.now().node.name.clone(),
         balancer: Arc::clone(balancer),
         record: Box::new(opened.journal),
@@ -114,11 +130,47 @@ pub(super) fn start_node(
     })?;
     people.tell(control.clone());
     let doors = CancellationToken::new();
-    open_doors(&living, &control, &people, &doors, runtime)?;
+    let opened = Doors::new(
+        control.clone(),
+        Arc::clone(&people),
+        runtime.clone(),
+        doors.clone(),
+        inherited,
+    );
+    open_doors(&living, &people, opened.clone(), runtime)?;
     let bus = Bus::new(control.clone(), runtime.clone(), board);
     join_bus(&living, &bus)?;
     let (asked, stop) = (Arc::clone(&people), doors.clone());
-    BusDoor::open(&living, control.clone(), asked, runtime.clone(), stop)?;
+    let bus_door = BusDoor::open(&living, control.clone(), asked, runtime.clone(), stop)?;
+    let succeeded = CancellationToken::new();
+    upgrader.is_up(Parts {
+        doors: opened.clone(),
+        bus: bus.clone(),
+        bus_door,
+        living: living.clone(),
+        notify: notify.clone(),
+        succeeded: succeeded.clone(),
+    });
+    go_on(&control, &people, &doors, runtime, (keep, events));
+    Ok(Node {
+        control,
+        living,
+        thread,
+        doors,
+        bus,
+        opened,
+        succeeded,
+    })
+}
+
+/// Records what became of the people of before, and looks after them until `stop`.
+fn go_on(
+    control: &Control,
+    people: &Arc<People>,
+    stop: &CancellationToken,
+    runtime: &Handle,
+    (keep, events): (Vec<(String, Option<Value>)>, Vec<Event>),
+) {
     let recording = control.clone();
     runtime.spawn(async move {
         for (key, value) in keep {
@@ -126,18 +178,38 @@ pub(super) fn start_node(
         }
         let _ = recording.record(events).await;
     });
-    runtime.spawn(look_after(Arc::clone(&people), doors.clone()));
-    runtime.spawn(keep_telling(people, doors.clone()));
-    Ok(Node {
-        control,
-        living,
-        thread,
-        doors,
-        bus,
-    })
+    runtime.spawn(look_after(Arc::clone(people), stop.clone()));
+    runtime.spawn(keep_telling(Arc::clone(people), stop.clone()));
 }
 
 impl Node {
+    /// Records what the process before this one has left to be recorded.
+    pub(super) async fn succeed(&self, past: Past) -> Result<(), CommandError> {
+        let Past {
+            mut entry,
+            process,
+            version,
+        } = past;
+        let data = json!({
+            "process": std::process::id(),
+            "version": env!("CARGO_PKG_VERSION"),
+            "from": {"process": process, "version": version},
+        });
+        let node = self.control.node().clone();
+        entry.events.push(Event::new("node.upgraded", node, data));
+        self.control.record_entry(entry).await
+    }
+
+    /// The process before this one does not come back: what it handed over is ours.
+    pub(super) fn settle(&self) {
+        self.opened.settle();
+    }
+
+    /// Lets nobody in any more: another process does.
+    pub(super) fn close_doors(&self) {
+        self.doors.cancel();
+    }
+
     /// Closes the doors, and has everything recorded that was asked before.
     pub(super) fn stop(self, runtime: &Runtime) {
         self.doors.cancel();
@@ -178,9 +250,8 @@ fn join(living: &Living, file: &Path, balancer: &Arc<Balancer>, keeping: Keeping
 /// Lets people and doors live by the settings, and opens the doors until `stop`.
 fn open_doors(
     living: &Living,
-    control: &Control,
     people: &Arc<People>,
-    stop: &CancellationToken,
+    doors: Doors,
     runtime: &Handle,
 ) -> Result<(), DoorError> {
     let known = Arc::clone(people);
@@ -194,8 +265,6 @@ fn open_doors(
             known.take_in(ready);
         }))
     });
-    let (control, people) = (control.clone(), Arc::clone(people));
-    let doors = Doors::new(control, people, runtime.clone(), stop.clone());
     let open: Commit = doors.prepare(&living.now())?;
     open();
     living.join(move |next| {

@@ -23,6 +23,7 @@ use super::{
     outside::{Access, Bus, File},
     pipeline::{Asked, Pipeline, now},
     record::{self, Entry, Last, Record, RecordError},
+    succession::Succession,
 };
 use crate::model::{
     catalogue::entry,
@@ -58,6 +59,8 @@ pub struct Start {
     pub access: Option<Arc<dyn Access>>,
     /// The message bus, where there can be one.
     pub bus: Option<Arc<dyn Bus>>,
+    /// What can put another process in our place, where something can.
+    pub succession: Option<Arc<dyn Succession>>,
     /// What is to run: that of the last revision, or else this.
     pub first: Begin,
     /// The file is behind the journal, and is to be written again.
@@ -107,6 +110,7 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
         file,
         access,
         bus,
+        succession,
         first,
         redo_file,
     } = start;
@@ -130,6 +134,7 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
         epoch,
         node,
         access: access.clone(),
+        succession,
     };
     let mut pipeline = Pipeline {
         node: control.node.clone(),
@@ -153,6 +158,7 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
         jobs: Jobs::default(),
         flips: Flips::default(),
         leaving: false,
+        succeeded: false,
     };
     let thread = thread::Builder::new().name("control".to_owned());
     let thread = thread.spawn(move || controller.run(&inbox))?;
@@ -167,6 +173,8 @@ pub(super) struct Controller {
     pub(super) flips: Flips,
     /// Nothing is carried out any more.
     leaving: bool,
+    /// Another process has the journal: there is nothing to be said at the end.
+    pub(super) succeeded: bool,
 }
 
 impl Controller {
@@ -196,7 +204,9 @@ impl Controller {
             self.jobs.look(&mut self.pipeline);
             self.flips.look(&mut self.pipeline);
         }
-        self.leave();
+        if !self.succeeded {
+            self.leave();
+        }
     }
 
     /// Says that the node is stopping, once.
@@ -208,7 +218,7 @@ impl Controller {
         }
     }
 
-    fn note(&mut self, event: Event) {
+    pub(super) fn note(&mut self, event: Event) {
         if let Err(error) = self.pipeline.record_events(vec![event]) {
             tracing::error!(%error, "cannot record an event of the node");
         }
@@ -274,14 +284,14 @@ impl Controller {
                     let _ = reply.send(events.map_err(super::pipeline::unreadable));
                 }
             }
-            next = if changes.len() < TOGETHER {
+            next = if changes.len() < TOGETHER && !self.succeeded {
                 inbox.try_recv().ok()
             } else {
                 None
             };
         }
         self.flush(&mut changes);
-        true
+        !self.succeeded
     }
 
     fn sort(&mut self, asked: Asked, changes: &mut Vec<Asked>) {
@@ -293,6 +303,9 @@ impl Controller {
         } else if let Err(error) = &asked.before {
             let error = error.clone();
             self.pipeline.refuse(asked, error);
+        } else if asked.successor.is_some() && !asked.request.options.dry_run {
+            self.flush(changes);
+            self.hand_over(asked);
         } else if goes_alone(&asked.request) {
             self.flush(changes);
             self.pipeline.execute(vec![asked]);
@@ -328,6 +341,7 @@ pub(super) fn by_timer(command: Command, reason: &str) -> Asked {
         request,
         id: "timer".to_owned(),
         before: Ok(Vec::new()),
+        successor: None,
         once: None,
         reply: None,
     }

@@ -11,6 +11,7 @@ use super::{
     outside::Access,
     pipeline::Asked,
     record::{Entry, Once, Recorded, Seen},
+    succession::Succession,
 };
 use crate::model::{
     catalogue::entry,
@@ -68,6 +69,7 @@ pub struct Control {
     pub(super) epoch: Arc<str>,
     pub(super) node: crate::model::name::Name,
     pub(super) access: Option<Arc<dyn Access>>,
+    pub(super) succession: Option<Arc<dyn Succession>>,
 }
 
 impl Control {
@@ -101,24 +103,35 @@ impl Control {
         id: String,
         once: Option<Once>,
     ) -> Answer {
-        let unavailable = Answer::refused(id.clone(), 0, busy());
+        if matches!(request.command, Command::Upgrade {}) {
+            return self.upgrade(principal, request, id, once).await;
+        }
         let (principal, before) = self.ask_first(principal, &request.command).await;
-        let message = |reply| {
-            Message::Execute(Box::new(Asked {
-                principal,
-                request,
-                id,
-                before,
-                once,
-                reply: Some(reply),
-            }))
+        let asked = |reply| Asked {
+            principal,
+            request,
+            id: id.clone(),
+            before,
+            successor: None,
+            once,
+            reply: Some(reply),
         };
-        self.ask(message).await.unwrap_or(unavailable)
+        self.hand_in(asked)
+            .await
+            .unwrap_or_else(|| Answer::refused(id, 0, busy()))
+    }
+
+    pub(super) async fn hand_in(
+        &self,
+        asked: impl FnOnce(oneshot::Sender<Answer>) -> Asked,
+    ) -> Option<Answer> {
+        self.ask(|reply| Message::Execute(Box::new(asked(reply))))
+            .await
     }
 
     /// What has to be asked of others before the control task hears of `command`: who the
     /// principal is by now, or what there is to know of a user.
-    async fn ask_first(
+    pub(super) async fn ask_first(
         &self,
         principal: Principal,
         command: &Command,
@@ -251,7 +264,7 @@ impl Control {
     }
 }
 
-fn busy() -> CommandError {
+pub(super) fn busy() -> CommandError {
     CommandError::new(
         Code::Unavailable,
         "the node is stopping, or too many commands wait",

@@ -12,6 +12,7 @@ mod explain;
 pub(crate) mod fault;
 mod file_write;
 mod flips;
+mod handing_over;
 pub mod handle;
 mod jobs;
 mod listening;
@@ -28,6 +29,7 @@ mod spread;
 mod stand_in;
 pub mod status;
 mod status_json;
+pub mod succession;
 mod terms;
 mod watch;
 

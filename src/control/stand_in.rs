@@ -44,6 +44,7 @@ impl Control {
             published,
             epoch: "memory".into(),
             node,
+            succession: None,
             access: None,
         }
     }
@@ -65,6 +66,7 @@ fn take(
                 once,
                 reply,
                 before: _,
+                successor: _,
             } = *asked;
             let answer = answer(principal, request, id);
             let entry = Entry {

@@ -116,6 +116,8 @@ impl State {
             self.confirm(*revision)
         } else if let Command::CloseSessions { host, service } = command {
             self.close(host.as_ref(), service.as_ref())
+        } else if matches!(command, Command::Upgrade {}) {
+            self.stay(options)
         } else {
             self.edit(authorized, command, options, given)
         }
@@ -130,7 +132,10 @@ impl State {
         }
         match &self.jobs.pending {
             Some(pending)
-                if !matches!(command, Command::Confirm { .. } | Command::Rollback { .. }) =>
+                if !matches!(
+                    command,
+                    Command::Confirm { .. } | Command::Rollback { .. } | Command::Upgrade {}
+                ) =>
             {
                 let message = format!(
                     "revision {} waits to be confirmed or rolled back; nothing else changes meanwhile",
@@ -161,6 +166,20 @@ impl State {
             next,
             lines: Vec::new(),
             events,
+            close: None,
+        })
+    }
+
+    /// Another process goes on with this very state, what waits to be confirmed included.
+    fn stay(&self, options: &Options) -> Result<Change, CommandError> {
+        if options.confirm_within.is_some() {
+            let message = "an upgrade does not undo itself; upgrade to the former program instead";
+            return Err(CommandError::invalid(message));
+        }
+        Ok(Change {
+            next: self.clone(),
+            lines: Vec::new(),
+            events: Vec::new(),
             close: None,
         })
     }

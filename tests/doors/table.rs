@@ -183,6 +183,8 @@ fn administered() -> Vec<Row> {
             ADMINS,
         ),
         row("reload", json!({"command": "reload"}), ADMINS),
+        // There is no program here, only a node in this process.
+        row("upgrade", json!({"command": "upgrade"}), admins("invalid")),
         after(
             weighed,
             "rollback 1",

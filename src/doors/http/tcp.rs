@@ -4,6 +4,7 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener as StdListener},
+    os::fd::OwnedFd,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -57,6 +58,29 @@ pub enum TcpError {
 pub struct Bound {
     listener: Arc<StdListener>,
     address: SocketAddr,
+}
+
+impl Bound {
+    /// A socket that another process has bound, and hands over.
+    ///
+    /// # Errors
+    /// When it is no TCP socket.
+    pub fn inherit(fd: OwnedFd) -> io::Result<Self> {
+        let listener = StdListener::from(fd);
+        listener.set_nonblocking(true)?;
+        Ok(Self {
+            address: listener.local_addr()?,
+            listener: Arc::new(listener),
+        })
+    }
+
+    /// A descriptor of it, for another process.
+    ///
+    /// # Errors
+    /// When there is none to be had.
+    pub fn duplicate(&self) -> io::Result<OwnedFd> {
+        Ok(self.listener.try_clone()?.into())
+    }
 }
 
 /// The API on a TCP socket.
