@@ -198,6 +198,9 @@ fn full_settings() -> config::Settings {
                 hosts: vec!["lb1.example.org".to_owned()],
             }),
         },
+        metrics: Some(config::Metrics {
+            listen: "127.0.0.1:9100".parse().unwrap(),
+        }),
         certificates: [(
             "admin".parse().unwrap(),
             config::Certificate {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use tokio::{runtime::Handle, sync::watch};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     handover::{Inherited, Socket},
@@ -49,6 +49,7 @@ pub(super) struct Doors {
     inherited: Inherited,
     /// Whether who comes is left to another process.
     rest: Arc<watch::Sender<bool>>,
+    serving: TaskTracker,
 }
 
 /// Which doors are open.
@@ -81,6 +82,7 @@ impl Doors {
             open: Arc::default(),
             inherited,
             rest: Arc::new(watch::channel(false).0),
+            serving: TaskTracker::new(),
         }
     }
 
@@ -115,10 +117,11 @@ impl Doors {
         };
         let (stop, api) = self.api();
         let (open, runtime) = (Arc::clone(&self.open), self.runtime.clone());
+        let serving = self.serving.clone();
         Ok(Box::new(move || {
             tracing::info!(socket = %wanted.path.display(), "administrators may come in");
             let heirloom = door.heirloom();
-            runtime.spawn(report("socket", door.serve(api)));
+            serving.spawn_on(report("socket", door.serve(api)), &runtime);
             let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some((.., old)) = open.socket.replace((wanted, heirloom, stop)) {
                 old.cancel();
@@ -160,11 +163,12 @@ impl Doors {
         };
         let (stop, api) = self.api();
         let (open, runtime) = (Arc::clone(&self.open), self.runtime.clone());
+        let serving = self.serving.clone();
         Ok(Box::new(move || {
             let now = wanted.zip(door).map(|(wanted, door)| {
                 tracing::info!(address = %door.address(), "administrators may come in");
                 let bound = door.bound();
-                runtime.spawn(report("http", door.serve(api)));
+                serving.spawn_on(report("http", door.serve(api)), &runtime);
                 (wanted, bound, stop)
             });
             let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -197,6 +201,13 @@ impl Doors {
     /// Whether nobody is let in from now on; who comes waits.
     pub(super) fn rest(&self, rest: bool) {
         self.rest.send_replace(rest);
+    }
+
+    /// Waits until the last request that was begun has its answer, which is not for long once
+    /// the doors were told to close.
+    pub(super) async fn closed(&self) {
+        self.serving.close();
+        self.serving.wait().await;
     }
 
     /// What was inherited is ours for good; what no door has taken is let go of.

@@ -9,6 +9,7 @@ mod document;
 mod doors;
 mod handover;
 mod last_good;
+mod metrics;
 mod node;
 mod notify;
 mod people;

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
     thread::JoinHandle,
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -20,6 +21,7 @@ use super::{
     doors::{DoorError, Doors},
     handover::{Inherited, Parts, Past, Upgrader},
     last_good,
+    metrics::{Metrics, MetricsError, Sources},
     notify::Notify,
     people::{KEPT, People},
     settings::{Commit, Living},
@@ -74,6 +76,9 @@ pub enum NodeError {
     /// A door for administrators cannot be opened.
     #[error(transparent)]
     Door(#[from] DoorError),
+    /// Figures cannot be shown where they are wanted.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     /// What the message bus needs is not to be had.
     #[error(transparent)]
     Bus(#[from] BusError),
@@ -81,6 +86,9 @@ pub enum NodeError {
     #[error(transparent)]
     BusDoor(#[from] BusDoorError),
 }
+
+/// How long a process that was taken over from gives its doors to answer what was asked.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// A node that runs.
 pub(super) struct Node {
@@ -135,9 +143,17 @@ pub(super) fn start_node(
         Arc::clone(&people),
         runtime.clone(),
         doors.clone(),
-        inherited,
+        inherited.clone(),
     );
     open_doors(&living, &people, opened.clone(), runtime)?;
+    let figures = Sources {
+        control: control.clone(),
+        balancer: Arc::clone(balancer),
+        people: Arc::clone(&people),
+        bus: Arc::clone(&board) as Arc<_>,
+    };
+    let metrics = Metrics::new(figures, runtime.clone(), doors.clone(), inherited.clone());
+    show_figures(&living, metrics.clone())?;
     let bus = Bus::new(control.clone(), runtime.clone(), board);
     join_bus(&living, &bus)?;
     let (asked, stop) = (Arc::clone(&people), doors.clone());
@@ -145,6 +161,7 @@ pub(super) fn start_node(
     let succeeded = CancellationToken::new();
     upgrader.is_up(Parts {
         doors: opened.clone(),
+        metrics,
         bus: bus.clone(),
         bus_door,
         living: living.clone(),
@@ -214,6 +231,10 @@ impl Node {
     pub(super) fn stop(self, runtime: &Runtime) {
         self.doors.cancel();
         runtime.block_on(async {
+            if self.succeeded.is_cancelled() {
+                // Whoever asked for it is to hear of it, and from this process.
+                let _ = tokio::time::timeout(FAREWELL, self.opened.closed()).await;
+            }
             // Its last event is to be sent too.
             self.control.leave().await;
             self.bus.end().await;
@@ -270,6 +291,17 @@ fn open_doors(
     living.join(move |next| {
         let refused = |error: DoorError| CommandError::new(Code::Failed, error.to_string());
         doors.prepare(next).map_err(refused)
+    });
+    Ok(())
+}
+
+/// Lets the door for figures live by the settings, and opens it.
+fn show_figures(living: &Living, metrics: Metrics) -> Result<(), MetricsError> {
+    let open: Commit = metrics.prepare(&living.now())?;
+    open();
+    living.join(move |next| {
+        let refused = |error: MetricsError| CommandError::new(Code::Failed, error.to_string());
+        metrics.prepare(next).map_err(refused)
     });
     Ok(())
 }

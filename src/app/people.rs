@@ -1,11 +1,14 @@
 //! People: ties those who keep logins to the doors, which ask about them, and to the pipeline.
 //! It must not check a password, nor judge a right.
 
-use std::sync::{
-    OnceLock,
-    atomic::{
-        AtomicBool,
-        Ordering::{Acquire, Release},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        OnceLock,
+        atomic::{
+            AtomicBool,
+            Ordering::{Acquire, Release},
+        },
     },
 };
 
@@ -18,6 +21,7 @@ use crate::{
         self, Credentials,
         clock::Clock,
         login::{self, Effects, Entered, Logins, NewSettings, Record, Refused, Source},
+        tally,
     },
     config::Settings,
     control::{Control, outside::Told, record::Entry},
@@ -67,6 +71,11 @@ impl People {
     /// Those who keep logins, where anybody can log in.
     fn logins(&self) -> Option<&Logins> {
         self.asked.load(Acquire).then_some(&self.logins)
+    }
+
+    /// How many log-ins there were; nothing where nobody can log in.
+    pub(super) fn tally(&self) -> BTreeMap<tally::Which, u64> {
+        self.logins().map(Logins::tally).unwrap_or_default()
     }
 
     /// Takes in logins that outlived a restart.

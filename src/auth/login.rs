@@ -2,6 +2,7 @@
 //! It must not record anything: it hands its events and records to the caller.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -20,6 +21,7 @@ use super::{
     questions::Questions,
     rules::{self, Rule},
     table::Table,
+    tally::{Tally, Which},
     throttle::Throttle,
 };
 use crate::model::{
@@ -237,6 +239,7 @@ struct Inner {
     throttle: Throttle,
     noise: Noise,
     questions: Questions,
+    tally: Tally,
 }
 
 /// Who is logged in, and how to become so.
@@ -287,6 +290,7 @@ impl Logins {
             throttle: Throttle::default(),
             noise: Noise::default(),
             questions: Questions::default(),
+            tally: Tally::default(),
         };
         Ok(Self {
             clock,
@@ -304,6 +308,11 @@ impl Logins {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many log-ins there were since the start.
+    pub fn tally(&self) -> BTreeMap<Which, u64> {
+        self.inner().tally.all()
     }
 
     /// Who shows this token, with a command that came by this door from there. `None` when

@@ -18,6 +18,7 @@ pub mod radius;
 pub mod rules;
 mod steps;
 mod table;
+pub mod tally;
 mod throttle;
 pub mod tls;
 mod trial;

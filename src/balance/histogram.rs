@@ -63,6 +63,12 @@ impl Histogram {
 }
 
 impl Snapshot {
+    /// How many are shorter than `bound`: exact where `bound` is a power of two, in microseconds.
+    pub fn below(&self, bound: Duration) -> u64 {
+        let below = self.buckets.iter().filter(|(upper, _)| *upper < bound);
+        below.map(|(_, count)| count).sum()
+    }
+
     /// The length that a share of `quantile` (0.0 to 1.0) does not exceed; zero when empty.
     pub fn quantile(&self, quantile: f64) -> Duration {
         let rank = (quantile * self.count as f64).ceil().max(1.0) as u64;
@@ -115,6 +121,19 @@ mod tests {
             assert!(index == 0 || micros > upper_bound(index - 1), "{micros}");
         }
         assert_eq!(bucket(u64::MAX), BUCKETS - 1);
+    }
+
+    #[test]
+    fn what_is_below_a_power_of_two_is_counted_exactly() {
+        let histogram = Histogram::default();
+        for micros in 0..5000 {
+            histogram.record(Duration::from_micros(micros));
+        }
+        let snapshot = histogram.snapshot();
+        for power in [1, 2, 4, 8, 1024, 4096] {
+            assert_eq!(snapshot.below(Duration::from_micros(power)), power);
+        }
+        assert_eq!(snapshot.below(Duration::from_secs(1)), 5000);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use toml::de::DeTable;
 use super::{
     error::ConfigError,
     reading::Reading,
-    settings::{AdminDoor, Auth, Bus, Certificate, Node, Program, Settings},
+    settings::{AdminDoor, Auth, Bus, Certificate, Metrics, Node, Program, Settings},
     text::text_of,
     tree::Tree,
     wording,
@@ -54,6 +54,8 @@ struct Document {
     #[serde(default)]
     admin: AdminDoor,
     #[serde(default)]
+    metrics: Option<Metrics>,
+    #[serde(default)]
     certificates: BTreeMap<Name, Certificate>,
     #[serde(default)]
     programs: BTreeMap<Name, Program>,
@@ -68,6 +70,7 @@ impl From<Document> for Config {
                 auth: document.auth,
                 bus: document.bus,
                 admin: document.admin,
+                metrics: document.metrics,
                 certificates: document.certificates,
                 programs: document.programs,
             },

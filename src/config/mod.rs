@@ -24,7 +24,7 @@ pub use file::{Config, MAX_PROBLEMS, parse, read, state_dir_of};
 pub use render::render;
 pub use settings::{
     AdminDoor, Auth, Backend, Bus, Certificate, CommandLine, DnTemplate, Fallback, HttpDoor, Ldap,
-    LdapFilter, LdapUrl, LoginDoor, Nested, Node, PasswordHash, Prefix, Program, Radius,
+    LdapFilter, LdapUrl, LoginDoor, Metrics, Nested, Node, PasswordHash, Prefix, Program, Radius,
     RadiusMethod, RadiusServer, RadiusTls, RadiusValue, RecheckWith, Retries, RoleAttribute, Rule,
     Secret, SecretError, Settings, Threads, User, UserName,
 };

@@ -22,7 +22,7 @@ mod radius;
 mod secret;
 
 pub use bus::{Bus, Prefix};
-pub use doors::{AdminDoor, Certificate, HttpDoor};
+pub use doors::{AdminDoor, Certificate, HttpDoor, Metrics};
 pub use ldap::{DnTemplate, Ldap, LdapFilter, LdapUrl, Nested};
 pub use people::{
     Auth, Backend, Fallback, LoginDoor, PasswordHash, RadiusValue, Rule, User, UserName,
@@ -50,6 +50,9 @@ pub struct Settings {
     pub bus: Option<Bus>,
     /// The ways in for administrators.
     pub admin: AdminDoor,
+    /// Where figures can be read; absent: nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<Metrics>,
     /// Certificates by the names under which doors and services refer to them.
     pub certificates: BTreeMap<Name, Certificate>,
     /// The programs that may be run, by the names under which services refer to them.

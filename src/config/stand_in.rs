@@ -40,7 +40,7 @@ impl StandIn {
                 let hash = format!("$argon2id$v=19$m=19456,t=2,p=1${nothing}${nothing}");
                 Value::Text(hash)
             }
-            ("admin", "listen") => Value::Text("127.0.0.1:1".to_owned()),
+            ("admin" | "metrics", "listen") => Value::Text("127.0.0.1:1".to_owned()),
             ("certificates", "cert_file") => Value::Text("nowhere".to_owned()),
             _ => return None,
         };

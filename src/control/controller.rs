@@ -24,13 +24,13 @@ use super::{
     pipeline::{Asked, Pipeline, now},
     record::{self, Entry, Last, Record, RecordError},
     succession::Succession,
+    tally::Tally,
 };
 use crate::model::{
     catalogue::entry,
     command::{Command, Request},
     event::Event,
     name::Name,
-    principal::{Door, Principal},
     topology::Topology,
 };
 
@@ -128,6 +128,9 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
     });
     let (published, _) = broadcast::channel(LAG);
     let epoch = record.epoch().into();
+    let tally = Arc::new(Tally::default());
+    tally.is_at(state.revision);
+    tally.recorded(record.last_sequence()?);
     let control = Control {
         messages,
         published: published.clone(),
@@ -135,6 +138,7 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
         node,
         access: access.clone(),
         succession,
+        tally: Arc::clone(&tally),
     };
     let mut pipeline = Pipeline {
         node: control.node.clone(),
@@ -145,6 +149,7 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
         access,
         bus,
         published,
+        tally,
         reloaded: None,
         drained_from: HashMap::new(),
         unwritten: None,
@@ -329,20 +334,4 @@ fn goes_alone(request: &Request) -> bool {
             request.command,
             Command::Reload {} | Command::Rollback { .. } | Command::Confirm { .. }
         )
-}
-
-/// A timer of ours gives `command`.
-pub(super) fn by_timer(command: Command, reason: &str) -> Asked {
-    let mut request = Request::from(command);
-    request.options.reason = Some(reason.to_owned());
-    let principal = Principal::part("pointsman", Door::Timer);
-    Asked {
-        principal,
-        request,
-        id: "timer".to_owned(),
-        before: Ok(Vec::new()),
-        successor: None,
-        once: None,
-        reply: None,
-    }
 }

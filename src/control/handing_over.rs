@@ -3,12 +3,7 @@
 
 use serde_json::json;
 
-use super::{
-    controller::Controller,
-    outcome::done,
-    pipeline::{Asked, reply},
-    succession::Legacy,
-};
+use super::{controller::Controller, outcome::done, pipeline::Asked, succession::Legacy};
 use crate::model::{
     error::{Code, CommandError},
     event::Event,
@@ -44,7 +39,7 @@ impl Controller {
         match successor.take_over(legacy) {
             Ok(()) => {
                 self.succeeded = true;
-                reply(asked.reply, outcome.answer);
+                asked.reply.reply(outcome.answer);
             }
             Err(error) => {
                 self.pipeline.record.reclaim();

@@ -11,7 +11,8 @@ use super::{
     outside::Access,
     pipeline::Asked,
     record::{Entry, Once, Recorded, Seen},
-    succession::Succession,
+    succession::{Succession, Successor},
+    tally::{Tally, Waiting},
 };
 use crate::model::{
     catalogue::entry,
@@ -70,6 +71,7 @@ pub struct Control {
     pub(super) node: crate::model::name::Name,
     pub(super) access: Option<Arc<dyn Access>>,
     pub(super) succession: Option<Arc<dyn Succession>>,
+    pub(super) tally: Arc<Tally>,
 }
 
 impl Control {
@@ -107,26 +109,41 @@ impl Control {
             return self.upgrade(principal, request, id, once).await;
         }
         let (principal, before) = self.ask_first(principal, &request.command).await;
-        let asked = |reply| Asked {
-            principal,
-            request,
-            id: id.clone(),
-            before,
-            successor: None,
-            once,
-            reply: Some(reply),
-        };
-        self.hand_in(asked)
+        self.hand_in(principal, request, id, once, (before, None))
             .await
-            .unwrap_or_else(|| Answer::refused(id, 0, busy()))
     }
 
+    /// Has the control task carry it out, with what was found `before`.
     pub(super) async fn hand_in(
         &self,
-        asked: impl FnOnce(oneshot::Sender<Answer>) -> Asked,
-    ) -> Option<Answer> {
-        self.ask(|reply| Message::Execute(Box::new(asked(reply))))
-            .await
+        principal: Principal,
+        request: Request,
+        id: String,
+        once: Option<Once>,
+        (before, successor): (
+            Result<Vec<String>, CommandError>,
+            Option<Box<dyn Successor>>,
+        ),
+    ) -> Answer {
+        let unavailable = Answer::refused(id.clone(), 0, busy());
+        let door = principal.door;
+        let message = |reply| {
+            let reply = Waiting::new(&self.tally, door, &request.command, Some(reply));
+            Message::Execute(Box::new(Asked {
+                principal,
+                request,
+                id,
+                before,
+                successor,
+                once,
+                reply,
+            }))
+        };
+        let answer = self.ask(message).await;
+        answer.unwrap_or_else(|| {
+            self.tally.answered(door, Some(Code::Unavailable));
+            unavailable
+        })
     }
 
     /// What has to be asked of others before the control task hears of `command`: who the
@@ -250,6 +267,11 @@ impl Control {
     /// The name of the node.
     pub fn node(&self) -> &crate::model::name::Name {
         &self.node
+    }
+
+    /// What is counted of the node.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// The identity of the node's journal.

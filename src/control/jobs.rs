@@ -3,20 +3,22 @@
 
 use std::{
     collections::HashMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use serde_json::json;
 
 use super::{
-    controller::by_timer,
-    pipeline::{Pipeline, now},
+    pipeline::{Asked, Pipeline, now},
     record::Entry,
+    tally::{Tally, Waiting},
 };
 use crate::model::{
-    command::Command,
+    command::{Command, Request},
     event::Event,
     name::HostPath,
+    principal::{Door, Principal},
     state::{Drain, State, Target},
 };
 
@@ -75,7 +77,7 @@ impl Jobs {
         let rollback = Command::Rollback {
             revision: pending.restore,
         };
-        pipeline.execute(vec![by_timer(rollback, &reason)]);
+        pipeline.execute(vec![by_timer(rollback, &reason, &pipeline.tally)]);
         if pipeline.state.jobs.pending.is_some() {
             tracing::error!("the roll-back failed; it is tried again in {AGAIN:?}");
             self.not_before = Some(Instant::now() + AGAIN);
@@ -160,5 +162,22 @@ impl Pipeline {
             let active = self.balancer.active_on(&drain.host).unwrap_or(0);
             self.drained_from.insert(drain.host.clone(), active);
         }
+    }
+}
+
+/// A timer of ours gives `command`.
+fn by_timer(command: Command, reason: &str, tally: &Arc<Tally>) -> Asked {
+    let reply = Waiting::new(tally, Door::Timer, &command, None);
+    let mut request = Request::from(command);
+    request.options.reason = Some(reason.to_owned());
+    let principal = Principal::part("pointsman", Door::Timer);
+    Asked {
+        principal,
+        request,
+        id: "timer".to_owned(),
+        before: Ok(Vec::new()),
+        successor: None,
+        once: None,
+        reply,
     }
 }

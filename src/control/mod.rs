@@ -30,6 +30,7 @@ mod stand_in;
 pub mod status;
 mod status_json;
 pub mod succession;
+pub mod tally;
 mod terms;
 mod watch;
 

@@ -2,12 +2,12 @@
 //! It must not record or answer anything.
 
 use serde_json::{Map, Value, json};
-use tokio::sync::oneshot;
 
 use super::{
     answer::Answer,
     pipeline::{Asked, now},
     record::{Answered, Entry, Revision},
+    tally::Waiting,
 };
 use crate::model::{
     command::{Command, Options},
@@ -22,7 +22,7 @@ pub(super) struct Outcome {
     pub(super) entry: Entry,
     pub(super) answer: Answer,
     pub(super) close: Option<Target>,
-    pub(super) reply: Option<oneshot::Sender<Answer>>,
+    pub(super) reply: Waiting,
 }
 
 impl Outcome {
@@ -80,7 +80,7 @@ pub(super) fn done(asked: &Asked, change: &Change, mut entry: Entry) -> Outcome 
         entry,
         answer,
         close: change.close.clone(),
-        reply: None,
+        reply: Waiting::default(),
     }
 }
 
@@ -109,7 +109,7 @@ fn unchanged(asked: &Asked, answer: Answer, events: Vec<Event>) -> Outcome {
         entry,
         answer,
         close: None,
-        reply: None,
+        reply: Waiting::default(),
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::broadcast;
 
 use super::{
     answer::Answer,
@@ -23,6 +23,7 @@ use super::{
     prepare::PreparedChange,
     record::{Entry, Once, Record, RecordError, Recorded},
     succession::Successor,
+    tally::{Tally, Waiting},
 };
 use crate::model::{
     command::{Command, Request},
@@ -45,6 +46,7 @@ pub(super) struct Pipeline {
     pub(super) access: Option<Arc<dyn Access>>,
     pub(super) bus: Option<Arc<dyn Bus>>,
     pub(super) published: broadcast::Sender<Recorded>,
+    pub(super) tally: Arc<Tally>,
     /// The digest of the text that a reload is taking in.
     pub(super) reloaded: Option<Vec<u8>>,
     /// Sessions on hosts at the moment when they began to drain, until they are first looked at.
@@ -67,7 +69,7 @@ pub(super) struct Asked {
     pub(super) successor: Option<Box<dyn Successor>>,
     /// Where it is carried out once, however often it comes.
     pub(super) once: Option<Once>,
-    pub(super) reply: Option<oneshot::Sender<Answer>>,
+    pub(super) reply: Waiting,
 }
 
 impl Pipeline {
@@ -220,6 +222,7 @@ impl Pipeline {
         if let Some(settings) = settings {
             (settings.commit)();
         }
+        self.tally.is_at(next.revision);
         self.state = next;
         for close in outcomes.iter().filter_map(|outcome| outcome.close.as_ref()) {
             self.balancer.close_sessions(close);
@@ -233,6 +236,14 @@ impl Pipeline {
 
     /// Records; where it is not known whether that worked, the journal is asked.
     fn record_all(&mut self, entries: &[Entry]) -> Result<Vec<Recorded>, RecordError> {
+        let recorded = self.try_to_record(entries);
+        if recorded.is_err() {
+            self.tally.journal_failed();
+        }
+        recorded
+    }
+
+    fn try_to_record(&mut self, entries: &[Entry]) -> Result<Vec<Recorded>, RecordError> {
         let before = self.record.last_sequence()?;
         match self.record.record(entries) {
             // One event of it is there, so all of it is: it was one transaction.
@@ -293,6 +304,7 @@ impl Pipeline {
                 subject = event.event.subject,
                 "event"
             );
+            self.tally.recorded(event.sequence);
             // Nobody may be listening; the journal has it.
             let _ = self.published.send(event);
         }
@@ -306,11 +318,8 @@ pub(super) fn now() -> u64 {
         .map_or(0, |since| since.as_millis() as u64)
 }
 
-pub(super) fn reply(waiting: Option<oneshot::Sender<Answer>>, answer: Answer) {
-    if let Some(waiting) = waiting {
-        // Whoever asked may have gone; what was asked is done all the same.
-        let _ = waiting.send(answer);
-    }
+pub(super) fn reply(waiting: Waiting, answer: Answer) {
+    waiting.reply(answer);
 }
 
 fn join(outcomes: Vec<Outcome>, asked: Vec<Asked>) -> Vec<Outcome> {

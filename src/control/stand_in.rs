@@ -46,6 +46,7 @@ impl Control {
             node,
             succession: None,
             access: None,
+            tally: std::sync::Arc::default(),
         }
     }
 }

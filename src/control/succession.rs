@@ -9,11 +9,13 @@ use super::{
     answer::Answer,
     handle::{Control, busy},
     outside::Later,
-    pipeline::Asked,
     record::{Entry, Once},
 };
 use crate::model::{
-    command::Request, error::CommandError, policy::authorize, principal::Principal,
+    command::{Options, Request},
+    error::CommandError,
+    policy::authorize,
+    principal::Principal,
 };
 
 pub use super::listening::Key;
@@ -65,28 +67,24 @@ impl Control {
             let (principal, mut before) = control.ask_first(principal, &request.command).await;
             let mut successor = None;
             if before.is_ok() && authorize(&principal, request.command.clone(), None).is_ok() {
-                match control.begin(request.options.dry_run).await {
+                match control.begin(&request.options).await {
                     Ok(begun) => successor = Some(begun),
                     Err(error) => before = Err(error),
                 }
             }
-            let asked = |reply| Asked {
-                principal,
-                request,
-                id,
-                before,
-                successor,
-                once,
-                reply: Some(reply),
-            };
-            control.hand_in(asked).await
+            let found = (before, successor);
+            control.hand_in(principal, request, id, once, found).await
         });
-        carried_out.await.ok().flatten().unwrap_or(refused)
+        carried_out.await.unwrap_or(refused)
     }
 
-    async fn begin(&self, rehearsal: bool) -> Result<Box<dyn Successor>, CommandError> {
+    async fn begin(&self, options: &Options) -> Result<Box<dyn Successor>, CommandError> {
+        if options.confirm_within.is_some() {
+            let message = "an upgrade does not undo itself; upgrade to the former program instead";
+            return Err(CommandError::invalid(message));
+        }
         match self.succession.as_ref().map(Arc::clone) {
-            Some(succession) => succession.begin(rehearsal).await,
+            Some(succession) => succession.begin(options.dry_run).await,
             None => Err(CommandError::invalid("there is no program here to upgrade")),
         }
     }

@@ -23,6 +23,31 @@ pub enum Code {
     Unavailable,
 }
 
+impl Code {
+    /// Every one.
+    pub const ALL: [Self; 6] = [
+        Self::Denied,
+        Self::Invalid,
+        Self::NotFound,
+        Self::Conflict,
+        Self::Failed,
+        Self::Unavailable,
+    ];
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Denied => "denied",
+            Self::Invalid => "invalid",
+            Self::NotFound => "not-found",
+            Self::Conflict => "conflict",
+            Self::Failed => "failed",
+            Self::Unavailable => "unavailable",
+        })
+    }
+}
+
 /// Why a command was not carried out. Nothing has changed then.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Deserialize, Serialize)]
 #[error("{message}")]

@@ -47,6 +47,18 @@ pub enum Door {
     Library,
 }
 
+impl Door {
+    /// Every one.
+    pub const ALL: [Self; 6] = [
+        Self::File,
+        Self::Socket,
+        Self::Http,
+        Self::Stomp,
+        Self::Timer,
+        Self::Library,
+    ];
+}
+
 impl fmt::Display for Door {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

@@ -117,7 +117,7 @@ impl State {
         } else if let Command::CloseSessions { host, service } = command {
             self.close(host.as_ref(), service.as_ref())
         } else if matches!(command, Command::Upgrade {}) {
-            self.stay(options)
+            Ok(self.stay())
         } else {
             self.edit(authorized, command, options, given)
         }
@@ -171,17 +171,13 @@ impl State {
     }
 
     /// Another process goes on with this very state, what waits to be confirmed included.
-    fn stay(&self, options: &Options) -> Result<Change, CommandError> {
-        if options.confirm_within.is_some() {
-            let message = "an upgrade does not undo itself; upgrade to the former program instead";
-            return Err(CommandError::invalid(message));
-        }
-        Ok(Change {
+    fn stay(&self) -> Change {
+        Change {
             next: self.clone(),
             lines: Vec::new(),
             events: Vec::new(),
             close: None,
-        })
+        }
     }
 
     fn close(

@@ -183,8 +183,12 @@ fn administered() -> Vec<Row> {
             ADMINS,
         ),
         row("reload", json!({"command": "reload"}), ADMINS),
-        // There is no program here, only a node in this process.
-        row("upgrade", json!({"command": "upgrade"}), admins("invalid")),
+        // What it does where it is carried out: tests/service.
+        row(
+            "upgrade --confirm-within 1m",
+            json!({"command": "upgrade", "confirm_within": "1m"}),
+            admins("invalid"),
+        ),
         after(
             weighed,
             "rollback 1",

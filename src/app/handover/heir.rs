@@ -18,7 +18,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ACCEPT, CHECK, FromNew, FromOld, OPEN, PROTOCOL, SIGN, Socket, channel::Channel};
 use crate::{
-    app::{bus::Bus, bus_door::BusDoor, doors::Doors, notify::Notify, settings::Living},
+    app::{
+        bus::Bus, bus_door::BusDoor, doors::Doors, metrics::Metrics, notify::Notify,
+        settings::Living,
+    },
     control::{
         outside::Later,
         succession::{Legacy, Succession, Successor},
@@ -32,6 +35,7 @@ const OWN: [&str; 4] = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_
 /// What is stopped for another process, and started again where that fails.
 pub(in crate::app) struct Parts {
     pub(in crate::app) doors: Doors,
+    pub(in crate::app) metrics: Metrics,
     pub(in crate::app) bus: Bus,
     pub(in crate::app) bus_door: BusDoor,
     pub(in crate::app) living: Living,
@@ -148,8 +152,10 @@ impl Heir {
             .map(|(key, fd)| (Socket::Service { key }, fd));
         // What is asked from here on is for the other one to answer.
         parts.doors.rest(true);
+        parts.metrics.rest(true);
         let doors = parts.doors.sockets().map_err(|error| failed(&error))?;
-        for (socket, fd) in services.chain(doors) {
+        let metrics = parts.metrics.socket().map_err(|error| failed(&error))?;
+        for (socket, fd) in services.chain(doors).chain(metrics) {
             self.say(&FromOld::Socket { socket }, Some(fd.as_fd()))?;
         }
         let entry = FromOld::TakeOver {
@@ -265,6 +271,7 @@ impl Drop for Heir {
         }
         if let Some(parts) = self.upgrader.parts.get().filter(|_| self.paused) {
             parts.doors.rest(false);
+            parts.metrics.rest(false);
             let settings = parts.living.now();
             let bus = parts.bus.prepare(&settings).map_err(|error| failed(&error));
             let door = parts

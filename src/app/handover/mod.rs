@@ -84,6 +84,8 @@ pub(super) enum Socket {
     Admin { path: PathBuf },
     /// The HTTP API.
     Http { listen: SocketAddr },
+    /// Those who only watch.
+    Metrics { listen: SocketAddr },
 }
 
 /// Sockets for doors, until the doors take them. Cheap to clone.
@@ -104,6 +106,12 @@ impl Inherited {
     /// The TCP socket that was bound as `listen`.
     pub(super) fn tcp(&self, listen: SocketAddr) -> Option<Bound> {
         let fd = self.take(&Socket::Http { listen })?;
+        Bound::inherit(fd).ok()
+    }
+
+    /// The same, for figures.
+    pub(super) fn metrics(&self, listen: SocketAddr) -> Option<Bound> {
+        let fd = self.take(&Socket::Metrics { listen })?;
         Bound::inherit(fd).ok()
     }
 

@@ -68,7 +68,9 @@ impl Predecessor {
             match self.hear()? {
                 (FromOld::Socket { socket }, Some(fd)) => match socket {
                     Socket::Service { key } => listeners.push((key, fd)),
-                    Socket::Admin { .. } | Socket::Http { .. } => doors.push((socket, fd)),
+                    Socket::Admin { .. } | Socket::Http { .. } | Socket::Metrics { .. } => {
+                        doors.push((socket, fd))
+                    }
                 },
                 (
                     FromOld::TakeOver {

@@ -10,6 +10,7 @@ use super::{
         noise::Failure,
         rules::Rights,
         table::Held,
+        tally::NOBODY,
         throttle::{Ticket, Try},
     },
     Arc, Attempt, Backends, Code, CommandError, Credentials, Door, Duration, Effects, Entered,
@@ -33,6 +34,7 @@ impl Drop for UnderWay<'_> {
         let now = self.logins.clock.now();
         let mut inner = self.logins.inner();
         inner.throttle.failed(&ticket, now.at);
+        inner.tally.count(NOBODY, "abandoned");
         inner.tell(self.attempt, "abandoned", "hung up before the answer", now);
     }
 }
@@ -102,6 +104,9 @@ impl Logins {
                 socket: attempt.door == Door::Socket,
             };
             let admitted = inner.throttle.admit(tried, now.at);
+            if admitted.is_err() {
+                inner.tally.count(NOBODY, "slowed");
+            }
             let ticket = admitted.map_err(Failed::slowed)?;
             (ticket, Arc::clone(&inner.backends))
         };
@@ -117,7 +122,9 @@ impl Logins {
         let ticket = under_way.ticket.take();
         let mut inner = self.inner();
         let now = self.clock.now();
+        let by = verdict.by;
         let entered = inner.settle(attempt, verdict, &backends, now, effects);
+        inner.tally.count(by, result(entered.as_ref()));
         if let Some(ticket) = ticket {
             inner.count(&ticket, entered.as_ref(), now);
         }
@@ -144,6 +151,15 @@ impl Logins {
             },
         };
         backends.answer(asked.by, &credentials, &steps).await
+    }
+}
+
+/// What a log-in came to, in a word.
+fn result(entered: Result<&Entered, &Failed>) -> &'static str {
+    match entered {
+        Ok(Entered::LoggedIn { .. }) => "accepted",
+        Ok(Entered::Challenged(_)) => "challenged",
+        Err(failed) => failed.code,
     }
 }
 

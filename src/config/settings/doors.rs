@@ -36,6 +36,14 @@ pub struct HttpDoor {
     pub hosts: Vec<String>,
 }
 
+/// Where figures can be read, as Prometheus has them.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    /// The address that `/metrics` is served on, to whoever can connect to it.
+    pub listen: Address,
+}
+
 /// A certificate, with its key where it is shown; read again by doors when the files change.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]

@@ -11,6 +11,7 @@ mod caller;
 mod commands;
 mod events;
 mod guard;
+pub mod metrics;
 mod openapi;
 mod reply;
 mod serve;

@@ -72,7 +72,7 @@ pub(super) async fn serve<A: Accepts>(accepts: Arc<A>, api: Api, guard: Guard) {
 
 /// Accepts until `stop`, and then who waits already; nobody while it is to `rest`. Lets requests
 /// that were begun be answered.
-async fn answer<A: Accepts>(
+pub(super) async fn answer<A: Accepts>(
     accepts: Arc<A>,
     router: Router,
     mut rest: watch::Receiver<bool>,

@@ -6,7 +6,7 @@ use std::{
     net::{SocketAddr, TcpListener as StdListener},
     os::fd::OwnedFd,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Weak},
     task::{Context, Poll},
 };
 
@@ -66,12 +66,33 @@ impl Bound {
     /// # Errors
     /// When it is no TCP socket.
     pub fn inherit(fd: OwnedFd) -> io::Result<Self> {
-        let listener = StdListener::from(fd);
+        Self::on(fd.into())
+    }
+
+    /// Binds to `listen`.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn bind(listen: SocketAddr) -> io::Result<Self> {
+        Self::on(StdListener::bind(listen)?)
+    }
+
+    fn on(listener: StdListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         Ok(Self {
             address: listener.local_addr()?,
             listener: Arc::new(listener),
         })
+    }
+
+    /// The address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The socket, as the runtime polls it.
+    pub(super) fn listener(&self) -> io::Result<TcpListener> {
+        TcpListener::from_std(self.listener.try_clone()?)
     }
 
     /// A descriptor of it, for another process.
@@ -80,6 +101,28 @@ impl Bound {
     /// When there is none to be had.
     pub fn duplicate(&self) -> io::Result<OwnedFd> {
         Ok(self.listener.try_clone()?.into())
+    }
+
+    /// What another process may inherit of it, without keeping it open.
+    pub fn heirloom(&self) -> Heirloom {
+        Heirloom(Arc::downgrade(&self.listener))
+    }
+}
+
+/// A socket that is open, as far as another process may inherit it.
+#[derive(Clone, Debug)]
+pub struct Heirloom(Weak<StdListener>);
+
+impl Heirloom {
+    /// A descriptor of the socket, as long as that is open.
+    ///
+    /// # Errors
+    /// When there is none to be had.
+    pub fn duplicate(&self) -> io::Result<Option<OwnedFd>> {
+        let listener = self.0.upgrade();
+        listener
+            .map(|listener| Ok(listener.try_clone()?.into()))
+            .transpose()
     }
 }
 
@@ -98,14 +141,7 @@ impl TcpDoor {
     /// When the address cannot be bound, the certificate not used, or one is missing.
     pub fn bind(options: TcpOptions) -> Result<Self, TcpError> {
         let listen = options.listen;
-        Self::on(options, || {
-            let listener = StdListener::bind(listen)?;
-            listener.set_nonblocking(true)?;
-            Ok(Bound {
-                address: listener.local_addr()?,
-                listener: Arc::new(listener),
-            })
-        })
+        Self::on(options, || Bound::bind(listen))
     }
 
     /// The same on a socket that another door has, or had; what `options` say of the address
@@ -148,7 +184,7 @@ impl TcpDoor {
     pub async fn serve(self, api: Api) -> io::Result<()> {
         let Self { bound, tls, hosts } = self;
         let guard = Guard::tcp(&hosts, bound.address, tls.is_some());
-        let listener = TcpListener::from_std(bound.listener.try_clone()?)?;
+        let listener = bound.listener()?;
         // It is not to stay open for those who are still being answered.
         drop(bound);
         serve(Arc::new(Accepting { listener, tls }), api, guard).await;
@@ -156,9 +192,10 @@ impl TcpDoor {
     }
 }
 
-struct Accepting {
-    listener: TcpListener,
-    tls: Option<Arc<Reloading>>,
+/// A TCP socket as connections are accepted from it.
+pub(super) struct Accepting {
+    pub(super) listener: TcpListener,
+    pub(super) tls: Option<Arc<Reloading>>,
 }
 
 impl Accepts for Accepting {
@@ -193,7 +230,8 @@ impl Accepts for Accepting {
     }
 }
 
-enum MaybeTls {
+/// A connection, with TLS or without.
+pub(super) enum MaybeTls {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
