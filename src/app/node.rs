@@ -138,36 +138,27 @@ pub(super) fn start_node(
     })?;
     people.tell(control.clone());
     let doors = CancellationToken::new();
-    let opened = Doors::new(
-        control.clone(),
-        Arc::clone(&people),
-        runtime.clone(),
-        doors.clone(),
-        inherited.clone(),
-    );
+    let (known, stop, taken) = (Arc::clone(&people), doors.clone(), inherited.clone());
+    let opened = Doors::new(control.clone(), known, runtime.clone(), stop, taken);
     open_doors(&living, &people, opened.clone(), runtime)?;
-    let figures = Sources {
-        control: control.clone(),
-        balancer: Arc::clone(balancer),
-        people: Arc::clone(&people),
-        bus: Arc::clone(&board) as Arc<_>,
-    };
-    let metrics = Metrics::new(figures, runtime.clone(), doors.clone(), inherited.clone());
+    let figures = sources(&control, balancer, &people, &board);
+    let metrics = Metrics::new(figures, runtime.clone(), doors.clone(), inherited);
     show_figures(&living, metrics.clone())?;
     let bus = Bus::new(control.clone(), runtime.clone(), board);
     join_bus(&living, &bus)?;
     let (asked, stop) = (Arc::clone(&people), doors.clone());
     let bus_door = BusDoor::open(&living, control.clone(), asked, runtime.clone(), stop)?;
-    let succeeded = CancellationToken::new();
-    upgrader.is_up(Parts {
+    let parts = Parts {
         doors: opened.clone(),
         metrics,
         bus: bus.clone(),
         bus_door,
         living: living.clone(),
         notify: notify.clone(),
-        succeeded: succeeded.clone(),
-    });
+        succeeded: CancellationToken::new(),
+    };
+    let succeeded = parts.succeeded.clone();
+    upgrader.is_up(parts);
     go_on(&control, &people, &doors, runtime, (keep, events));
     Ok(Node {
         control,
@@ -178,6 +169,21 @@ pub(super) fn start_node(
         opened,
         succeeded,
     })
+}
+
+/// Where figures come from.
+fn sources(
+    control: &Control,
+    balancer: &Arc<Balancer>,
+    people: &Arc<People>,
+    board: &Arc<Board>,
+) -> Sources {
+    Sources {
+        control: control.clone(),
+        balancer: Arc::clone(balancer),
+        people: Arc::clone(people),
+        bus: Arc::clone(board) as Arc<_>,
+    }
 }
 
 /// Records what became of the people of before, and looks after them until `stop`.

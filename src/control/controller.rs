@@ -6,7 +6,7 @@ use std::{
     io,
     sync::{
         Arc,
-        mpsc::{Receiver, RecvTimeoutError, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
     time::Duration,
@@ -118,14 +118,7 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
     let state = begin(&balancer, record.as_mut(), first)?;
     let (messages, inbox) = sync_channel(WAITING);
     let messages = Arc::new(messages);
-    // Weak: a balancer that is there for others too must not keep the task alive. Where the task
-    // has too much to do to hear, it looks by itself when it is done with that.
-    let waiting = Arc::downgrade(&messages);
-    balancer.hear(move || {
-        if let Some(messages) = waiting.upgrade() {
-            let _ = messages.try_send(Message::Happened);
-        }
-    });
+    hear(&balancer, &messages);
     let (published, _) = broadcast::channel(LAG);
     let epoch = record.epoch().into();
     let tally = Arc::new(Tally::default());
@@ -168,6 +161,18 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
     let thread = thread::Builder::new().name("control".to_owned());
     let thread = thread.spawn(move || controller.run(&inbox))?;
     Ok((control, thread))
+}
+
+/// Has the task look when something happens to a host.
+fn hear(balancer: &Balancer, messages: &Arc<SyncSender<Message>>) {
+    // Weak: a balancer that is there for others too must not keep the task alive. Where the task
+    // has too much to do to hear, it looks by itself when it is done with that.
+    let waiting = Arc::downgrade(messages);
+    balancer.hear(move || {
+        if let Some(messages) = waiting.upgrade() {
+            let _ = messages.try_send(Message::Happened);
+        }
+    });
 }
 
 /// The control task.

@@ -60,11 +60,8 @@ impl Controller {
             Err(error) => return tracing::error!(%error, "the journal is not back"),
         };
         let revision = last.state.revision;
-        match self.pipeline.balancer.prepare(last.state.topology.clone()) {
-            Ok(prepared) => self.pipeline.balancer.commit(prepared),
-            Err(error) => {
-                tracing::error!(%error, revision, "what the other process recorded cannot be run; `reload` decides");
-            }
+        if let Err(error) = self.pipeline.balancer.apply(last.state.topology.clone()) {
+            tracing::error!(%error, revision, "what the other process recorded cannot be run; `reload` decides");
         }
         self.pipeline.state = last.state;
         if let (Some(file), Some(digest)) = (&mut self.pipeline.file, last.file_digest) {

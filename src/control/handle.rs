@@ -62,6 +62,13 @@ pub(super) enum Message {
     },
 }
 
+/// What was looked up elsewhere before a command is carried out, or why it is refused; and who
+/// waits to take over, where it is an upgrade.
+type Found = (
+    Result<Vec<String>, CommandError>,
+    Option<Box<dyn Successor>>,
+);
+
 /// A handle on a running node. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Control {
@@ -120,10 +127,7 @@ impl Control {
         request: Request,
         id: String,
         once: Option<Once>,
-        (before, successor): (
-            Result<Vec<String>, CommandError>,
-            Option<Box<dyn Successor>>,
-        ),
+        (before, successor): Found,
     ) -> Answer {
         let unavailable = Answer::refused(id.clone(), 0, busy());
         let door = principal.door;

@@ -137,6 +137,11 @@ fn operated() -> Vec<Row> {
     ]
 }
 
+fn upgraded() -> Row {
+    let command = json!({"command": "upgrade", "confirm_within": "1m"});
+    row("upgrade --confirm-within 1m", command, admins("invalid"))
+}
+
 fn administered() -> Vec<Row> {
     let host = json!({"command": "add-host", "host": "web-1/blue/z", "address": "127.9.9.9:9", "weight": 3});
     let set = json!({"command": "set-host", "host": "web-1/blue/a", "max_sessions": 9});
@@ -184,10 +189,11 @@ fn administered() -> Vec<Row> {
         ),
         row("reload", json!({"command": "reload"}), ADMINS),
         // What it does where it is carried out: tests/service.
+        upgraded(),
         row(
-            "upgrade --confirm-within 1m",
-            json!({"command": "upgrade", "confirm_within": "1m"}),
-            admins("invalid"),
+            "reload --dry-run",
+            json!({"command": "reload", "dry_run": true}),
+            ADMINS,
         ),
         after(
             weighed,
@@ -206,6 +212,8 @@ fn refused() -> Vec<Row> {
     waiting["confirm_within"] = json!("1h");
     let there = json!({"command": "add-host", "host": "web-1/blue/a", "address": "127.9.9.9:9"});
     let abroad = json!({"command": "set-listen", "service": "web-1", "listen": ["192.0.2.1:80"]});
+    let mut tried = abroad.clone();
+    tried["dry_run"] = json!(true);
     let wrong = json!({"command": "set-host", "host": "web-1/blue/a", "weight": 300});
     vec![
         row(
@@ -233,6 +241,11 @@ fn refused() -> Vec<Row> {
         row(
             "service listen web-1 192.0.2.1:80",
             abroad,
+            admins("failed"),
+        ),
+        row(
+            "service listen web-1 192.0.2.1:80 --dry-run",
+            tried,
             admins("failed"),
         ),
         row(

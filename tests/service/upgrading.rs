@@ -144,7 +144,6 @@ async fn a_program_that_cannot_take_over_is_named_with_the_reason_and_the_old_on
     node.up().await;
     let address = node.address();
     let mut kept = session(address).await;
-    let good = node.file();
 
     let fails = async |why: &str| {
         let (code, message) = node.refused(json!({"command": "upgrade"}));
@@ -158,8 +157,13 @@ async fn a_program_that_cannot_take_over_is_named_with_the_reason_and_the_old_on
     fails("ended before it was ready").await;
     install_broken(&node, "crash");
     fails("ended before it was ready").await;
+    // It comes as far as recording what was edited: that holds, and runs here.
+    node.edit("address = \"127", "weight = 7\naddress = \"127");
     install_broken(&node, "crash-late");
     fails("ended before it was ready").await;
+    assert_eq!(node.revision(), 2);
+    assert_eq!(node.shown()[0]["group"][0]["host"][0]["weight"], 7);
+    let good = node.file();
     install_broken(&node, "hang");
     fails("was not ready within 10s").await;
     install(&node, PROGRAM);
@@ -176,13 +180,13 @@ async fn a_program_that_cannot_take_over_is_named_with_the_reason_and_the_old_on
     let refused = refused.iter().filter(|data| data["command"] == "upgrade");
     assert_eq!(refused.filter(|data| data["ok"] == false).count(), 6);
     let dry = node.done(json!({"command": "upgrade", "dry_run": true}));
-    assert_eq!(dry["revision"], 1);
+    assert_eq!(dry["revision"], 2);
     node.done(json!({"command": "set-weight", "host": "web/blue/w1", "weight": 3}));
 
     let (_heir, _) = upgrade(&node).await;
     drop(session(address).await);
     assert_eq!(exchange(&mut kept, b"kept").await.unwrap(), b"kept");
-    assert_eq!(node.revision(), 2);
+    assert_eq!(node.revision(), 3);
 }
 
 #[tokio::test]
