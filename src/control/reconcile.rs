@@ -8,7 +8,6 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    io,
     net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
@@ -24,7 +23,7 @@ use super::{
 };
 use crate::{
     balance::{Host, Service},
-    health::checker::{CannotProbe, Checker},
+    health::checker::Checker,
     model::{
         address::Endpoint,
         event::Event,
@@ -38,28 +37,13 @@ use crate::{
     },
 };
 
+mod error;
 mod health;
 mod names;
+mod succession;
 
+pub use error::PrepareError;
 pub(super) use names::{Follower, Heard};
-
-/// Why the world refused a topology.
-#[derive(Debug, thiserror::Error)]
-pub enum PrepareError {
-    /// An address cannot be listened on.
-    #[error("service {service} cannot listen on {address}: {}", source.kind())]
-    Listen {
-        /// The service that asked.
-        service: Name,
-        /// The address that was refused.
-        address: Endpoint,
-        /// Why.
-        source: io::Error,
-    },
-    /// A probe cannot be made.
-    #[error(transparent)]
-    Probe(#[from] CannotProbe),
-}
 
 /// What runs.
 #[derive(Debug)]
@@ -83,6 +67,8 @@ pub struct Runtime {
     names: names::Names,
     /// What happened without a command and nobody has asked for yet.
     happened: VecDeque<Event>,
+    /// What another process handed to us, until we accept.
+    pub(super) inheritance: Option<succession::Inheritance>,
 }
 
 /// A topology that the world has agreed to.
@@ -110,6 +96,7 @@ impl Runtime {
             checker: None,
             names: names::Names::default(),
             happened: VecDeque::new(),
+            inheritance: None,
         }
     }
 
@@ -169,7 +156,8 @@ impl Runtime {
         self.follow(&next);
         self.check(&next);
         for (service, key, acceptors) in accepting {
-            let Some(running) = self.services.get(&service) else {
+            let running = self.services.get(&service);
+            let Some(running) = running.map(|running| Arc::clone(&running.service)) else {
                 continue;
             };
             let old = self.listening.remove(&key);
@@ -181,7 +169,7 @@ impl Runtime {
                 continue;
             };
             let stop = CancellationToken::new();
-            acceptors.start(&running.service, &stop, &self.acceptors);
+            self.accept_on(acceptors, &running, &stop);
             self.listening.insert(
                 key,
                 Listening {

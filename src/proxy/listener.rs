@@ -20,7 +20,7 @@ use super::{
     lane::Lane,
     peer::Peer,
     session::{Session, turn_away},
-    socket::{listening, tune},
+    socket::{inherited, listening, only_v6, tune},
     unix::{self, SocketFile},
 };
 use crate::{
@@ -46,7 +46,7 @@ pub struct Listener {
     fd: Arc<OwnedFd>,
     address: Endpoint,
     /// That of a Unix socket; goes with the listener, so that nobody comes who is not served.
-    file: Option<SocketFile>,
+    file: Option<Arc<SocketFile>>,
 }
 
 /// A listener that was given up, and is open for as long as somebody still serves its backlog.
@@ -95,13 +95,61 @@ impl Listener {
             }
             Endpoint::Unix(path) => {
                 let (fd, file) = unix::listening(path, tcp.backlog.get(), mode)?;
-                (fd, address.clone(), Some(file))
+                (fd, address.clone(), Some(Arc::new(file)))
             }
         };
         Ok(Self {
             fd: Arc::new(fd),
             address,
             file,
+        })
+    }
+
+    /// The listener at `address` that another process has bound, and hands to us. The file of a
+    /// Unix socket is left to that process, until [`Self::answer_for_file`].
+    ///
+    /// # Errors
+    /// When it is no socket that listens there.
+    pub fn inherit(fd: OwnedFd, address: &Endpoint) -> io::Result<Self> {
+        let (address, file) = match address {
+            Endpoint::Ip(_) => (Endpoint::Ip(inherited(&fd)?), None),
+            Endpoint::Unix(path) => (address.clone(), Some(unix::inherited(&fd, path)?)),
+        };
+        Ok(Self {
+            fd: Arc::new(fd),
+            address,
+            file: file.map(Arc::new),
+        })
+    }
+
+    /// The same listener again; it closes with the last.
+    pub fn share(&self) -> Self {
+        Self {
+            fd: Arc::clone(&self.fd),
+            address: self.address.clone(),
+            file: self.file.clone(),
+        }
+    }
+
+    /// Whether the file of a Unix socket goes when this listener closes.
+    pub fn answer_for_file(&self, ours: bool) {
+        if let Some(file) = &self.file {
+            file.answer_for(ours);
+        }
+    }
+
+    /// A descriptor of it, for another process.
+    ///
+    /// # Errors
+    /// When there is none to be had.
+    pub fn duplicate(&self) -> io::Result<OwnedFd> {
+        self.fd.try_clone()
+    }
+
+    /// Whether [`Self::tune`] can make it what `tcp` says.
+    pub fn can(&self, tcp: &Tcp) -> bool {
+        self.address.ip().is_none_or(|address| {
+            address.is_ipv4() || only_v6(&self.fd).is_ok_and(|only| only == tcp.v6only)
         })
     }
 

@@ -7,13 +7,15 @@ use std::{
         fd::OwnedFd,
         unix::fs::{FileTypeExt, MetadataExt},
     },
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
 use rustix::{
     fs::{Mode, chmod},
     io::Errno,
     net::{
-        AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
+        AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, getsockname, listen,
+        socket_with, sockopt as options,
     },
 };
 
@@ -24,6 +26,8 @@ use crate::model::{address::UnixPath, topology::UnixMode};
 pub(super) struct SocketFile {
     path: UnixPath,
     identity: (u64, u64),
+    /// Whether no other process has taken it over, or may take it back.
+    ours: AtomicBool,
 }
 
 /// A socket that listens at `path`, and its file. A socket that nobody answers on is replaced.
@@ -39,15 +43,25 @@ pub(super) fn listening(
     clear(path, &address)?;
     let fd = new_socket()?;
     bind(&fd, &address)?;
-    let found = fs::symlink_metadata(path.path())?;
-    let file = SocketFile {
-        path: path.clone(),
-        identity: (found.dev(), found.ino()),
-    };
+    let file = SocketFile::at(path, true)?;
     // Nobody can connect before `listen`, so there is no moment with other rights.
     file.permit(mode)?;
     listen(&fd, backlog)?;
     Ok((fd, file))
+}
+
+/// The file of a socket at `path` that another process has bound and hands to us.
+///
+/// # Errors
+/// When it is no Unix socket that listens, or has lost its file.
+pub(super) fn inherited(fd: &OwnedFd, path: &UnixPath) -> io::Result<SocketFile> {
+    let is_ours = options::socket_acceptconn(fd)?
+        && SocketAddrUnix::try_from(getsockname(fd)?)? == SocketAddrUnix::new(path.path())?;
+    if !is_ours {
+        return Err(io::Error::other("it is no Unix socket that listens there"));
+    }
+    rustix::io::ioctl_fionbio(fd, true)?;
+    SocketFile::at(path, false)
 }
 
 /// Begins to connect to `path`. A Unix socket connects at once or not at all.
@@ -65,6 +79,20 @@ pub(super) fn connecting(path: &UnixPath) -> io::Result<OwnedFd> {
 }
 
 impl SocketFile {
+    fn at(path: &UnixPath, ours: bool) -> io::Result<Self> {
+        let found = fs::symlink_metadata(path.path())?;
+        Ok(Self {
+            path: path.clone(),
+            identity: (found.dev(), found.ino()),
+            ours: AtomicBool::new(ours),
+        })
+    }
+
+    /// Whether it is removed with the listener.
+    pub(super) fn answer_for(&self, ours: bool) {
+        self.ours.store(ours, Relaxed);
+    }
+
     /// Lets those connect whom `mode` says.
     ///
     /// # Errors
@@ -76,6 +104,9 @@ impl SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
+        if !*self.ours.get_mut() {
+            return;
+        }
         let path = self.path.path();
         let ours = fs::symlink_metadata(path)
             .is_ok_and(|found| (found.dev(), found.ino()) == self.identity);

@@ -6,11 +6,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod load;
 mod manager;
 #[path = "../support/node.rs"]
 mod node;
 mod notifying;
 mod units;
+mod upgrading;
 
 use std::net::SocketAddr;
 
