@@ -1,6 +1,7 @@
 //! The program as a whole: threads, balancer and signals, wired together, from start to exit.
 //! It must not hold any behaviour of its own that a module below could have.
 
+mod activation;
 mod begin;
 mod bus;
 mod bus_door;
@@ -107,13 +108,17 @@ impl App {
     /// # Errors
     /// When the system refuses threads, files or addresses, or the journal is not to be had.
     pub fn start_node(file: &Path, settings: Settings) -> Result<Self, StartError> {
+        // Before there are other threads: it changes the environment.
+        let activated = activation::sockets()?;
         let mut app = Self::set_up(&settings)?;
+        app.balancer.inherit(activated)?;
         let runtime = app.control.handle();
         let (balancer, notify) = (&app.balancer, &app.notify);
         let inherited = Inherited::default();
         app.node = Some(start_node(
             file, settings, balancer, runtime, notify, inherited,
         )?);
+        app.balancer.begin_to_accept();
         app.say_where_it_listens();
         app.notify.ready();
         Ok(app)
