@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     handover::{Inherited, Socket},
+    lost_lines,
     people::People,
     settings::Commit,
 };
@@ -55,6 +56,7 @@ impl Figures for Sources {
         if let Some(bus) = self.bus.status(tally.last_event()) {
             node::write_bus(&mut page, &bus);
         }
+        node::write_lost_lines(&mut page, lost_lines::lost(&self.balancer));
         services::write(&mut page, &self.balancer.status());
         process::write(&mut page);
         page.into_text()
