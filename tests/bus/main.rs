@@ -11,6 +11,9 @@ mod support;
 #[path = "../support/node.rs"]
 mod node;
 
+#[path = "../support/upgrade.rs"]
+mod upgrade;
+
 mod asking;
 mod astray;
 mod challenge;
@@ -21,6 +24,9 @@ mod crash;
 mod events;
 mod examples;
 mod listener;
+mod lying;
 mod namesake;
 mod rate;
+mod selecting;
 mod types;
+mod upgrading;

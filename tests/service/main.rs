@@ -13,6 +13,8 @@ mod manager;
 mod node;
 mod notifying;
 mod units;
+#[path = "../support/upgrade.rs"]
+mod upgrade;
 mod upgrading;
 
 use std::net::SocketAddr;
