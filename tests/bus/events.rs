@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A node called `name` with the service `web` on these brokers.
-pub(crate) fn config(name: &str, brokers: &[&ActiveMq], more: &str) -> String {
+fn config(name: &str, brokers: &[&ActiveMq], more: &str) -> String {
     bus(name, brokers, more)
         + "[[service]]\nname = \"web\"\nlisten = [\"127.0.0.1:0\"]\n\n\
            [[service.group]]\nname = \"blue\"\n\n\
