@@ -124,6 +124,7 @@ pub(super) fn start_node(
         balancer: Arc::clone(balancer),
         people: Arc::clone(&people),
         bus: Arc::clone(&board) as Arc<_>,
+        runtime: runtime.clone(),
     };
     show_figures(
         &living,

@@ -10,6 +10,7 @@ mod manager;
 #[path = "../support/node.rs"]
 mod node;
 mod notifying;
+mod package;
 mod units;
 
 use std::net::SocketAddr;
