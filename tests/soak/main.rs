@@ -1,5 +1,5 @@
-//! Hours of a busy node in little: whatever comes and goes, nothing of it stays.
-//! It must not look at how fast it is; the benchmarks do.
+//! Hours of a busy node in little: whatever comes and goes, nothing of it stays; and the faults of
+//! the machine that others do not look at. It must not look at how fast it is; the benchmarks do.
 //!
 //! `integration/soak` runs it for longer, on a release build.
 #![cfg(feature = "server")]
@@ -11,6 +11,7 @@ mod support;
 mod clock;
 #[path = "../support/node.rs"]
 mod node;
+mod ports;
 mod sample;
 mod traffic;
 
