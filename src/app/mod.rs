@@ -7,6 +7,7 @@ mod bus_door;
 pub mod directory;
 mod document;
 mod doors;
+mod handover;
 mod last_good;
 mod metrics;
 mod node;
@@ -22,7 +23,10 @@ use std::{io, path::Path, sync::Arc, time::Duration};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::runtime::{Builder, Runtime};
+use tokio_util::sync::CancellationToken;
 
+pub(crate) use handover::Predecessor;
+use handover::{Estate, Inherited};
 pub use node::NodeError;
 use node::{Node, start_node};
 use notify::Notify;
@@ -94,6 +98,7 @@ impl App {
         app.balancer.set_means(means);
         app.balancer.apply(config.topology)?;
         app.say_where_it_listens();
+        app.notify.ready();
         Ok(app)
     }
 
@@ -104,8 +109,45 @@ impl App {
     pub fn start_node(file: &Path, settings: Settings) -> Result<Self, StartError> {
         let mut app = Self::set_up(&settings)?;
         let runtime = app.control.handle();
-        app.node = Some(start_node(file, settings, &app.balancer, runtime)?);
+        let (balancer, notify) = (&app.balancer, &app.notify);
+        let inherited = Inherited::default();
+        app.node = Some(start_node(
+            file, settings, balancer, runtime, notify, inherited,
+        )?);
         app.say_where_it_listens();
+        app.notify.ready();
+        Ok(app)
+    }
+
+    /// Runs the node that `file`, which has these settings, describes, in the place of another
+    /// process.
+    ///
+    /// # Errors
+    /// As [`Self::start_node`], and when the other process is gone.
+    pub(crate) fn take_over(
+        file: &Path,
+        settings: Settings,
+        from: &Predecessor,
+    ) -> Result<Self, StartError> {
+        let mut app = Self::set_up(&settings)?;
+        let Estate {
+            listeners,
+            doors,
+            past,
+        } = from.checked()?;
+        app.balancer.inherit(listeners)?;
+        let runtime = app.control.handle();
+        let (balancer, notify) = (&app.balancer, &app.notify);
+        let node = start_node(file, settings, balancer, runtime, notify, doors)?;
+        app.say_where_it_listens();
+        from.ready()?;
+        let recorded = app.control.block_on(node.succeed(past));
+        recorded.map_err(NodeError::Succession)?;
+        app.balancer.begin_to_accept();
+        from.serving()?;
+        node.settle();
+        app.notify.ready_in_place_of_another();
+        app.node = Some(node);
         Ok(app)
     }
 
@@ -188,16 +230,21 @@ impl App {
             balancer: Arc::clone(&balancer),
         };
         control.spawn(watchdog.run());
-        notify.ready();
+        let succeeded = match &node {
+            Some(node) => node.succeeded.clone(),
+            None => CancellationToken::new(),
+        };
         let end = control.block_on(async {
             tokio::select! {
                 () = signals.until_the_end(reload.as_ref(), &notify) => {}
                 () = trouble::report(&balancer) => {}
+                () = succeeded.cancelled() => node.iter().for_each(Node::close_doors),
                 () = beside(&balancer) => {}
             }
             let services = balancer.status().services;
             let active: u32 = services.iter().map(|service| service.sessions.active).sum();
             let patience = patience();
+            // What another process took the place of says nothing any more.
             notify.stopping(patience);
             tracing::info!(
                 sessions = active,

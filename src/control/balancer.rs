@@ -3,7 +3,9 @@
 
 use std::{
     collections::HashMap,
+    io,
     net::{IpAddr, SocketAddr},
+    os::fd::OwnedFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -11,6 +13,7 @@ use std::{
 use tokio::runtime::Handle;
 
 use super::{
+    listening::Key,
     reconcile::{PrepareError, Prepared, Runtime},
     running::Kept,
     status::NodeStatus,
@@ -231,6 +234,25 @@ impl Balancer {
     /// What was kept of it, for the services that are run next.
     pub(super) fn restore_health(&self, kept: HashMap<Name, Kept>) {
         self.runtime().restore_health(kept);
+    }
+
+    /// Has what is bound from now on taken from `listeners`, where it is there, and nothing
+    /// accepted before [`Self::begin_to_accept`].
+    ///
+    /// # Errors
+    /// When one is no socket that listens.
+    pub fn inherit(&self, listeners: Vec<(Key, OwnedFd)>) -> io::Result<()> {
+        self.runtime().inherit(listeners)
+    }
+
+    /// Accepts on all that was bound since [`Self::inherit`].
+    pub fn begin_to_accept(&self) {
+        self.runtime().begin_to_accept();
+    }
+
+    /// Every listener, for another process to inherit.
+    pub(super) fn listeners(&self) -> io::Result<Vec<(Key, OwnedFd)>> {
+        self.runtime().listeners()
     }
 
     /// What runs.

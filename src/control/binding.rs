@@ -27,8 +27,20 @@ impl Runtime {
     /// Binds what nobody listens on; or takes up again what somebody did until a moment ago and is
     /// not done with yet, which could not be bound.
     pub(super) fn bind(&self, key: &Key, tcp: &Tcp) -> io::Result<Listener> {
+        if let Some(inherited) = self.inherited(key, tcp) {
+            inherited.tune(tcp)?;
+            return Ok(inherited);
+        }
         let left = self.left.get(key).and_then(Left::upgrade);
         left.map_or_else(|| Listener::bind(key.0.socket(), tcp), Ok)
+    }
+
+    /// What another process handed to us for `key`, if it can do as `tcp` says: whether it takes
+    /// IPv4 is settled.
+    fn inherited(&self, key: &Key, tcp: &Tcp) -> Option<Listener> {
+        let listeners = &self.inheritance.as_ref()?.listeners;
+        let (_, listener) = listeners.iter().find(|(known, _)| known == key)?;
+        listener.can(tcp).then(|| listener.share())
     }
 
     /// Has listeners that stay do as their service wants them to from now on.

@@ -10,7 +10,7 @@ use crate::{
 
 /// Who accepts where. A port that the system chooses belongs to the service that asked for it, and
 /// a service may ask for several; any other is the same socket, whoever's it is next.
-pub(super) type Key = (Address, Option<(Name, usize)>);
+pub type Key = (Address, Option<(Name, usize)>);
 
 /// The keys of the addresses of `service`, in their order.
 pub(super) fn keys(service: &topology::Service) -> impl Iterator<Item = Key> {

@@ -39,6 +39,7 @@ use crate::{
 };
 
 mod health;
+mod succession;
 
 /// Why the world refused a topology.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +80,8 @@ pub struct Runtime {
     checker: Option<Checker>,
     /// What happened without a command and nobody has asked for yet.
     happened: VecDeque<Event>,
+    /// What another process handed to us, until we accept.
+    pub(super) inheritance: Option<succession::Inheritance>,
 }
 
 /// A topology that the world has agreed to.
@@ -105,6 +108,7 @@ impl Runtime {
             kept: HashMap::new(),
             checker: None,
             happened: VecDeque::new(),
+            inheritance: None,
         }
     }
 
@@ -163,7 +167,8 @@ impl Runtime {
         }
         self.check(&next);
         for (service, key, acceptors) in accepting {
-            let Some(running) = self.services.get(&service) else {
+            let running = self.services.get(&service);
+            let Some(running) = running.map(|running| Arc::clone(&running.service)) else {
                 continue;
             };
             let old = self.listening.remove(&key);
@@ -175,7 +180,7 @@ impl Runtime {
                 continue;
             };
             let stop = CancellationToken::new();
-            acceptors.start(&running.service, &stop, &self.acceptors);
+            self.accept_on(acceptors, &running, &stop);
             self.listening.insert(
                 key,
                 Listening {

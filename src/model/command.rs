@@ -131,6 +131,7 @@ pub enum Command {
     ExplainAccess {
         user: String,
     },
+    Upgrade {},
 }
 
 /// Keys of an object with their new values; `null` restores the default.

@@ -20,7 +20,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     lane::Lane,
     session::{Session, turn_away},
-    socket::{listening, tune},
+    socket::{inherited, listening, only_v6, tune},
 };
 use crate::{
     balance::{Service, service::Entry},
@@ -84,6 +84,39 @@ impl Listener {
             fd: Arc::new(fd),
             address,
         })
+    }
+
+    /// The listener that another process has bound, and hands to us.
+    ///
+    /// # Errors
+    /// When it is no TCP socket that listens.
+    pub fn inherit(fd: OwnedFd) -> io::Result<Self> {
+        let address = inherited(&fd)?;
+        Ok(Self {
+            fd: Arc::new(fd),
+            address,
+        })
+    }
+
+    /// The same listener again; it closes with the last.
+    pub fn share(&self) -> Self {
+        Self {
+            fd: Arc::clone(&self.fd),
+            address: self.address,
+        }
+    }
+
+    /// A descriptor of it, for another process.
+    ///
+    /// # Errors
+    /// When there is none to be had.
+    pub fn duplicate(&self) -> io::Result<OwnedFd> {
+        self.fd.try_clone()
+    }
+
+    /// Whether [`Self::tune`] can make it what `tcp` says.
+    pub fn can(&self, tcp: &Tcp) -> bool {
+        self.address.is_ipv4() || only_v6(&self.fd).is_ok_and(|only| only == tcp.v6only)
     }
 
     /// Has it listen as `tcp` says from now on; connections that were made before keep what they

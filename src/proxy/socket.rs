@@ -287,6 +287,31 @@ pub(super) fn listening(address: SocketAddr, tcp: &Tcp) -> io::Result<(OwnedFd, 
     Ok((fd, local))
 }
 
+/// Has a socket that somebody else has bound do as ours do; returns its address.
+///
+/// # Errors
+/// When it is no TCP socket that listens.
+pub(super) fn inherited(fd: &OwnedFd) -> io::Result<SocketAddr> {
+    let is_ours =
+        options::socket_acceptconn(fd)? && options::socket_type(fd)? == SocketType::STREAM;
+    let address = getsockname(fd)?.try_into();
+    let (true, Ok(address)) = (is_ours, address) else {
+        return Err(io::Error::other("it is no TCP socket that listens"));
+    };
+    rustix::io::ioctl_fionbio(fd, true)?;
+    options::set_tcp_nodelay(fd, true)?;
+    options::set_socket_oobinline(fd, true)?;
+    Ok(address)
+}
+
+/// Whether a socket of IPv6 takes nothing else.
+///
+/// # Errors
+/// When it is none.
+pub(super) fn only_v6(fd: &OwnedFd) -> io::Result<bool> {
+    Ok(options::ipv6_v6only(fd)?)
+}
+
 /// Has a socket that is bound listen as `tcp` says, or, where it listens already, from now on.
 ///
 /// # Errors

@@ -6,12 +6,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod load;
 mod manager;
 #[path = "../support/node.rs"]
 mod node;
 mod notifying;
 mod package;
 mod units;
+mod upgrading;
 
 use std::net::SocketAddr;
 

@@ -65,6 +65,11 @@ pub(super) enum Remote {
         #[command(flatten)]
         change: ChangeOptions,
     },
+    #[command(about = help("upgrade"))]
+    Upgrade {
+        #[command(flatten)]
+        change: ChangeOptions,
+    },
     #[command(about = help("history"))]
     History {
         /// At most so many
