@@ -84,6 +84,9 @@ fn figures(node: &Node) -> BTreeMap<String, f64> {
     lines.map(pair).collect()
 }
 
+/// One of the figures of a sample.
+type What = fn(&Sample) -> u64;
+
 /// Nothing is more in the last quarter than it was in the second; memory by `allowed` bytes at
 /// most. The first quarter is for what is there once for all.
 pub(super) fn are_flat(samples: &[Sample], allowed: u64) {
@@ -93,9 +96,9 @@ pub(super) fn are_flat(samples: &[Sample], allowed: u64) {
         &samples[samples.len() - quarter..],
     );
     assert!(quarter >= 2, "{} samples are too few", samples.len());
-    let most = |of: &[Sample], what: fn(&Sample) -> u64| of.iter().map(what).max().unwrap();
-    let least = |of: &[Sample], what: fn(&Sample) -> u64| of.iter().map(what).min().unwrap();
-    let countable: [(&str, fn(&Sample) -> u64); 3] = [
+    let most = |of: &[Sample], what: What| of.iter().map(what).max().unwrap();
+    let least = |of: &[Sample], what: What| of.iter().map(what).min().unwrap();
+    let countable: [(&str, What); 3] = [
         ("descriptors", |sample| sample.descriptors),
         ("threads", |sample| sample.threads),
         ("tasks", |sample| sample.tasks),
@@ -108,7 +111,7 @@ pub(super) fn are_flat(samples: &[Sample], allowed: u64) {
         );
     }
     // The least of each: what is there at any rate.
-    let memory: fn(&Sample) -> u64 = |sample| sample.memory;
+    let memory: What = |sample| sample.memory;
     let (before, after) = (least(second, memory), least(last, memory));
     assert!(
         after <= before + allowed,
