@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use super::lost_lines;
 use crate::control::{Balancer, status::NodeStatus};
 
 /// How often the log says so.
@@ -18,6 +19,7 @@ const STEP: f64 = 1.0;
 /// whether the machine's clock was set.
 pub(super) async fn report(balancer: &Balancer) {
     let mut seen = HashMap::new();
+    let mut lost = 0;
     let mut often = tokio::time::interval(EVERY);
     let began = Instant::now();
     let mut offset = ahead(began);
@@ -30,6 +32,12 @@ pub(super) async fn report(balancer: &Balancer) {
                 "the machine's clock was set by {step:+.0} s: deadlines stay, logins may end"
             );
         }
+        let now = lost_lines::lost(balancer);
+        if now > lost {
+            let more = now - lost;
+            tracing::warn!("lines of the log were lost: {more} in the last {EVERY:?}");
+        }
+        lost = now;
         for (what, more) in news(&balancer.status(), &mut seen) {
             tracing::warn!("{what}: {more} in the last {EVERY:?}");
         }

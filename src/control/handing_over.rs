@@ -39,6 +39,7 @@ impl Controller {
         match successor.take_over(legacy) {
             Ok(()) => {
                 self.succeeded = true;
+                self.pipeline.balancer.leave_files();
                 asked.reply.reply(outcome.answer);
             }
             Err(error) => {

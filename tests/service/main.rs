@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod activation;
 mod backup;
 mod load;
 mod manager;

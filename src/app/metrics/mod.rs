@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     handover::{Inherited, Socket},
+    lost_lines,
     people::People,
     settings::Commit,
 };
@@ -58,6 +59,7 @@ impl Figures for Sources {
         if let Some(bus) = self.bus.status(tally.last_event()) {
             node::write_bus(&mut page, &bus);
         }
+        node::write_lost_lines(&mut page, lost_lines::lost(&self.balancer));
         services::write(&mut page, &self.balancer.status());
         process::write(&mut page);
         let tasks = self.runtime.metrics().num_alive_tasks() + self.balancer.tasks();

@@ -28,7 +28,10 @@ impl Runtime {
     /// When one is no socket that listens.
     pub(in crate::control) fn inherit(&mut self, listeners: Vec<(Key, OwnedFd)>) -> io::Result<()> {
         let listeners = listeners.into_iter();
-        let listeners = listeners.map(|(key, fd)| Ok((key, Listener::inherit(fd)?)));
+        let listeners = listeners.map(|(key, fd)| {
+            let listener = Listener::inherit(fd, &key.0)?;
+            Ok((key, listener))
+        });
         self.inheritance = Some(Inheritance {
             listeners: listeners.collect::<io::Result<_>>()?,
             waiting: Vec::new(),
@@ -41,6 +44,8 @@ impl Runtime {
         let Some(inheritance) = self.inheritance.take() else {
             return;
         };
+        let inherited = inheritance.listeners.iter();
+        inherited.for_each(|(_, listener)| listener.answer_for_file(true));
         for (acceptors, service, stop) in inheritance.waiting {
             acceptors.start(&service, &stop, &self.acceptors);
         }
@@ -57,6 +62,13 @@ impl Runtime {
                 waiting.push((acceptors, Arc::clone(service), stop.clone()));
             }
             None => acceptors.start(service, stop, &self.acceptors),
+        }
+    }
+
+    /// Leaves the files of Unix sockets to the process that has taken over.
+    pub(in crate::control) fn leave_files(&self) {
+        for listening in self.listening.values() {
+            listening.listener.answer_for_file(false);
         }
     }
 
