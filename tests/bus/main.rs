@@ -24,7 +24,6 @@ mod crash;
 mod events;
 mod examples;
 mod listener;
-mod lying;
 mod namesake;
 mod rate;
 mod selecting;
