@@ -19,6 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     lane::Lane,
+    roster::{Roster, Watch},
     session::{Session, turn_away},
     socket::{listening, tune},
 };
@@ -66,7 +67,10 @@ pub struct Acceptors(Vec<Acceptor>);
 
 #[derive(Debug)]
 struct Acceptor {
-    fd: AsyncFd<OwnedFd>,
+    fd: Arc<OwnedFd>,
+    /// Has connections wake the lane, while it watches.
+    alert: Option<AsyncFd<Arc<OwnedFd>>>,
+    watch: Watch,
     /// Keeps [`Left`] alive for as long as `fd`, a duplicate of it, is open.
     _listener: Arc<OwnedFd>,
     address: SocketAddr,
@@ -113,11 +117,13 @@ impl Listener {
     /// # Errors
     /// When there are no descriptors for it, or a lane's poller cannot take them.
     pub fn acceptors(&self, lanes: &[Arc<Lane>]) -> io::Result<Acceptors> {
-        let acceptor = |lane: &Arc<Lane>| {
+        let acceptor = |(lane, watch): (&Arc<Lane>, Watch)| {
             let _inside = lane.runtime().enter();
-            let fd = register(self.fd.try_clone()?)?;
+            let fd = Arc::new(self.fd.try_clone()?);
             Ok(Acceptor {
+                alert: Some(register(&fd)?),
                 fd,
+                watch,
                 _listener: Arc::clone(&self.fd),
                 address: self.address,
                 lane: Arc::clone(lane),
@@ -125,6 +131,7 @@ impl Listener {
         };
         lanes
             .iter()
+            .zip(Roster::watches(lanes))
             .map(acceptor)
             .collect::<io::Result<_>>()
             .map(Acceptors)
@@ -147,14 +154,16 @@ impl Acceptors {
     deprecated,
     reason = "unsound only for types that close or change their descriptor"
 )]
-fn register(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    AsyncFd::with_interest(fd, Interest::READABLE)
+fn register(fd: &Arc<OwnedFd>) -> io::Result<AsyncFd<Arc<OwnedFd>>> {
+    AsyncFd::with_interest(Arc::clone(fd), Interest::READABLE)
 }
 
 /// Why a batch of accepts ended.
 enum Pause {
     /// Nothing waits any more.
     Empty,
+    /// Nothing waited: others were faster.
+    InVain,
     /// Others are to have their turn.
     Turn,
     /// This machine cannot take more connections now.
@@ -162,14 +171,27 @@ enum Pause {
 }
 
 impl Acceptor {
-    async fn run(self, service: Arc<Service>, stop: CancellationToken) {
+    async fn run(mut self, service: Arc<Service>, stop: CancellationToken) {
         let mut stop = pin!(stop.cancelled());
         let mut warned: Option<Instant> = None;
         loop {
+            let Some(alert) = &self.alert else {
+                tokio::select! {
+                    biased;
+                    () = &mut stop => break,
+                    () = self.watch.called() => {}
+                }
+                // Where it is refused, this lane stays back for as long again.
+                self.alert = register(&self.fd).ok();
+                if self.alert.is_some() {
+                    self.watch.is_back();
+                }
+                continue;
+            };
             let mut ready = tokio::select! {
                 biased;
                 () = &mut stop => break,
-                ready = self.fd.readable() => match ready {
+                ready = alert.readable() => match ready {
                     Ok(ready) => ready,
                     // The runtime is shutting down.
                     Err(_) => return,
@@ -177,6 +199,12 @@ impl Acceptor {
             };
             match self.accept_batch(&service) {
                 Pause::Empty => ready.clear_ready(),
+                Pause::InVain => {
+                    ready.clear_ready();
+                    if self.watch.got_none() {
+                        self.alert = None;
+                    }
+                }
                 Pause::Turn => tokio::task::yield_now().await,
                 Pause::Exhausted(error) => {
                     if warned.is_none_or(|at| at.elapsed() >= SILENCE) {
@@ -201,12 +229,14 @@ impl Acceptor {
     }
 
     fn accept_batch(&self, service: &Arc<Service>) -> Pause {
-        for _ in 0..BATCH {
+        for already in 0..BATCH {
             let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
             match acceptfrom_with(self.fd.as_fd(), flags) {
                 Ok((client, peer)) => {
-                    self.admit(service, client, peer.and_then(|peer| peer.try_into().ok()))
+                    self.admit(service, client, peer.and_then(|peer| peer.try_into().ok()));
+                    self.watch.got_one();
                 }
+                Err(Errno::AGAIN) if already == 0 => return Pause::InVain,
                 Err(Errno::AGAIN) => return Pause::Empty,
                 Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
                     return Pause::Exhausted(error);
@@ -230,7 +260,7 @@ impl Acceptor {
             counters.refused.service_full.increment();
             return turn_away(client);
         };
-        let lane = Arc::clone(&self.lane);
+        let lane = Lane::board(&self.lane);
         let mut session = Session::new(entry, lane, peer);
         let terms = &view.terms;
         // Who is announced by somebody else is let in when that is known.

@@ -7,12 +7,14 @@
 mod account;
 pub mod announce;
 mod ending;
+mod ephemeral;
 mod flow;
 mod greeting;
 pub mod lane;
 pub mod listener;
 mod pipe;
 mod relay;
+mod roster;
 mod session;
 mod socket;
 mod sockopt;

@@ -5,7 +5,6 @@ use std::{
     io,
     net::SocketAddr,
     os::fd::OwnedFd,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -14,8 +13,9 @@ use tokio::time::timeout;
 use super::{
     account::Refusal,
     ending::{Ending, Side, Timeout},
+    ephemeral,
     flow::{self, Flow},
-    lane::Lane,
+    lane::Aboard,
     relay::{Clock, Flows, Relay},
     socket::{Socket, reset},
 };
@@ -25,7 +25,7 @@ use crate::balance::{Lease, NoHost, Service, admission::Place, service::Entry, v
 #[derive(Debug)]
 pub(super) struct Session {
     entry: Entry,
-    pub(super) lane: Arc<Lane>,
+    pub(super) lane: Aboard,
     /// Who connected to us.
     pub(super) peer: SocketAddr,
     /// Who the client is: the peer, or whom it speaks for.
@@ -44,7 +44,7 @@ struct Connected {
 
 impl Session {
     /// A session with whoever connected from `peer`, counted in by `entry`.
-    pub(super) fn new(entry: Entry, lane: Arc<Lane>, peer: SocketAddr) -> Self {
+    pub(super) fn new(entry: Entry, lane: Aboard, peer: SocketAddr) -> Self {
         Self {
             entry,
             lane,
@@ -259,14 +259,11 @@ fn read_ahead(client: &Socket, up: &mut Flow) -> Result<(), Refusal> {
     })
 }
 
-/// Ports from here on may be chosen by the kernel for our own side.
-const EPHEMERAL: u16 = 10_000;
-
 /// Begins to connect to a host, and sends it at once what is pending in `up`, without waiting to
 /// be told that it can be sent. Once any of it has gone out, this host is the one: says whether.
 fn begin(address: SocketAddr, outgoing: &Outgoing, up: &mut Flow) -> io::Result<(Socket, bool)> {
     let host = Socket::connecting(address, !up.pending().is_empty(), outgoing)?;
-    let could_be_us = address.ip().is_loopback() && address.port() >= EPHEMERAL;
+    let could_be_us = address.ip().is_loopback() && ephemeral::may_be_ours(address.port());
     if could_be_us && host.is_its_own_peer(address) {
         host.reset();
         return Err(io::ErrorKind::ConnectionRefused.into());
