@@ -10,6 +10,7 @@ use std::{
 };
 
 use pointsman::config::{self, Config};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 fn files(directory: &str) -> Vec<PathBuf> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
@@ -103,7 +104,20 @@ fn a_file_that_cannot_be_read_is_named_with_the_reason() {
     let missing = "cannot read /no/such.toml: there is no such file";
     assert_eq!(told("/no/such.toml"), missing);
     assert_eq!(told("/"), "cannot read /: is a directory");
-    assert_eq!(told("/dev/zero"), "/dev/zero is larger than 16 MiB");
+    let endless = "cannot read /dev/zero: it is no ordinary file";
+    assert_eq!(told("/dev/zero"), endless);
+    // Nobody writes to it, and nobody waits for that.
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let pipe = folder.join(format!("pipe-{}", std::process::id()));
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let told = told(pipe.to_str().unwrap());
+    fs::remove_file(&pipe).unwrap();
+    assert!(told.ends_with(": it is no ordinary file"), "{told}");
+    let huge = folder.join(format!("huge-{}", std::process::id()));
+    fs::File::create(&huge).unwrap().set_len(1 << 40).unwrap();
+    let told = config::read(&huge).unwrap_err().to_string();
+    fs::remove_file(&huge).unwrap();
+    assert!(told.ends_with(" is larger than 16 MiB"), "{told}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::{
 
 use support::{
     Blackhole, at_rest, balancer, echo, exchange, greeting, is_reset, nobody, pattern, refused,
-    reset, soon, status,
+    reset, resetting, soon, status,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -195,4 +195,50 @@ async fn of_a_thousand_clients_at_once_all_are_served_though_a_host_is_dead() {
     assert!(now.refused.iter().all(|(_, times)| *times == 0));
     drop(served);
     eventually!(at_rest(&balancer));
+}
+
+#[tokio::test]
+async fn a_client_that_has_sent_nothing_is_not_told_that_its_host_broke_off() {
+    let hosts = [resetting().await, echo().await];
+    let (balancer, address) = balancer(&hosts, "");
+    for _ in 0..10 {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let served = || status(&balancer).groups[0].hosts[1].sessions.active == 1;
+        eventually!(served());
+        assert_eq!(exchange(&mut client, b"hello").await.unwrap(), b"hello");
+        drop(client);
+        eventually!(at_rest(&balancer));
+    }
+    let status = status(&balancer);
+    let broken = &status.groups[0].hosts[0];
+    // A reset may come before we have seen that the connection stands.
+    let failures = broken.early_resets + broken.connect_failures;
+    assert!(failures >= 5, "{failures}");
+    assert_eq!(status.retries, failures);
+    assert_eq!(status.sessions.total, 10, "each client is one session");
+    assert!(status.refused.iter().all(|(_, times)| *times == 0));
+}
+
+#[tokio::test]
+async fn a_client_is_reset_when_no_other_host_is_left_or_a_host_has_heard_of_it() {
+    let (alone, address) = balancer(&[resetting().await], "");
+    let mut client = TcpStream::connect(address).await.unwrap();
+    assert!(is_reset(&mut client).await);
+    eventually!(at_rest(&alone));
+    let alone = status(&alone);
+    let host = &alone.groups[0].hosts[0];
+    assert_eq!(host.early_resets + host.connect_failures, 1);
+    assert_eq!(alone.retries, 0);
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let hosts = [listener.local_addr().unwrap(), echo().await];
+    let (balancer, address) = balancer(&hosts, "");
+    let mut client = TcpStream::connect(address).await.unwrap();
+    let (mut host, _) = soon(listener.accept()).await.unwrap();
+    client.write_all(b"transfer 100").await.unwrap();
+    let mut heard = [0; 12];
+    soon(host.read_exact(&mut heard)).await.unwrap();
+    reset(host);
+    assert!(is_reset(&mut client).await, "it is not said twice");
+    assert_eq!(status(&balancer).retries, 0);
 }

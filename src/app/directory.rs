@@ -23,7 +23,7 @@ pub fn ldap(settings: &Ldap) -> Result<Options, Vec<String>> {
     let mut note = |what: &str, error: &dyn ToString| {
         problems.push(format!("auth.ldap.{what}: {}", error.to_string()));
     };
-    let tls = tls::client(settings.ca_file.as_deref());
+    let tls = tls::client(settings.ca_file.as_deref(), None);
     let tls = tls.map_err(|error| note("ca_file", &error)).ok();
     let secret = settings.bind_password.as_ref().map(|secret| secret.fetch());
     let secret = secret.transpose();

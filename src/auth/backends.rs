@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{
     Accepted, Authenticator, Credentials, Outcome, Steps, Vouched,
@@ -17,6 +17,9 @@ pub const BREAK_GLASS: &str = "break-glass";
 /// What is left of the time for a log-in when directories have had theirs: to see whether anybody
 /// is there at all, and to verify a password here.
 const RESERVE: Duration = Duration::from_secs(4);
+/// How long a rejection by a directory takes at least. A server may take longer about a name that
+/// it knows, because it hashes the password that was shown, or writes the failure down.
+pub(super) const LEAST: Duration = Duration::from_millis(500);
 
 /// A kind of backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,9 +188,13 @@ impl Backends {
         door: Door,
         steps: &Steps,
     ) -> Verdict {
-        let end = Instant::now() + self.manner.deadline;
-        let asked = timeout_at(end, self.ask(credentials, door, steps));
-        asked.await.unwrap_or_else(|_| late())
+        let start = Instant::now();
+        let asked = timeout_at(
+            start + self.manner.deadline,
+            self.ask(credentials, door, steps),
+        );
+        let verdict = asked.await.unwrap_or_else(|_| late());
+        evened_out(verdict, start).await
     }
 
     /// Until when directories may answer what is asked now.
@@ -207,10 +214,10 @@ impl Backends {
             let because = "whoever asked is gone".to_owned();
             return Verdict::of("pointsman", Outcome::Rejected(because));
         };
-        let end = self.end_of_directories();
+        let (start, end) = (Instant::now(), self.end_of_directories());
         let outcome = member.authenticate(credentials, end, steps).await;
         let outcome = self.completed(member.kind(), outcome, end, steps).await;
-        Verdict::of(member.kind(), outcome)
+        evened_out(Verdict::of(member.kind(), outcome), start).await
     }
 
     async fn ask(&self, credentials: &Credentials, door: Door, steps: &Steps) -> Verdict {
@@ -349,6 +356,15 @@ fn with_groups(known: Outcome, accepted: Accepted) -> Outcome {
         }
         other @ (Outcome::Rejected(_) | Outcome::Unavailable(_) | Outcome::Challenge(_)) => other,
     }
+}
+
+/// `verdict` on what was asked at `start`, no sooner than who is there may show. Local users are
+/// told from nobody by no time at all.
+async fn evened_out(verdict: Verdict, start: Instant) -> Verdict {
+    if matches!(verdict.outcome, Outcome::Rejected(_)) && verdict.by != "local" {
+        sleep_until(start + LEAST).await;
+    }
+    verdict
 }
 
 fn late() -> Verdict {

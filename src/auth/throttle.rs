@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use icu_normalizer::DecomposingNormalizerBorrowed;
 use lru::LruCache;
 
 /// Failures that cost nothing.
@@ -207,11 +208,14 @@ fn charge(table: &mut LruCache<u64, Failures>, key: u64, now: Instant) {
     failures.last = now;
 }
 
-/// The name as a directory would compare it, so that another case or a blank is no new user.
+/// The name as loosely as any directory would compare it, so that another case, a blank, a
+/// full-width letter or an accent is no new user. Names that differ in no more share their delays.
 fn folded(user: &str) -> String {
     let user: String = user.chars().take(super::MAX_INPUT + 1).collect();
-    let words: Vec<&str> = user.split_whitespace().collect();
-    words.join(" ").to_lowercase()
+    let letters = DecomposingNormalizerBorrowed::new_nfkd().normalize(&user);
+    let letters = letters.to_lowercase();
+    let compared = |c: &char| c.is_alphanumeric() || c.is_ascii_graphic();
+    letters.chars().filter(compared).collect()
 }
 
 #[cfg(test)]

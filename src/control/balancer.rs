@@ -17,7 +17,7 @@ use super::{
     watch::{self, Rope},
 };
 use crate::{
-    health::{Means, report::Report},
+    health::{Means, checker::Ready, report::Report},
     model::{
         check::check,
         event::Event,
@@ -104,36 +104,56 @@ impl Balancer {
     /// Makes `next` what runs. Open sessions go on.
     ///
     /// # Errors
-    /// When it contradicts itself, or an address cannot be bound; then nothing has changed.
+    /// When it contradicts itself, an address cannot be bound, or a probe lacks what it needs; then
+    /// nothing has changed.
     pub fn apply(&self, next: Topology) -> Result<(), ApplyError> {
-        let prepared = self.check_and_prepare(next)?;
-        self.commit(prepared);
+        let (prepared, probes) = self.check_and_prepare(next)?;
+        self.commit(prepared, probes);
         Ok(())
     }
 
-    pub(super) fn check_and_prepare(&self, next: Topology) -> Result<Prepared, ApplyError> {
+    pub(super) fn check_and_prepare(
+        &self,
+        next: Topology,
+    ) -> Result<(Prepared, Ready), ApplyError> {
         let problems = check(&next);
         if !problems.is_empty() {
             return Err(ApplyError::Invalid(problems));
         }
-        Ok(self.prepare(next)?)
+        let probes = self.prepare_probes(&next, None)?;
+        Ok((self.prepare(next)?, probes))
+    }
+
+    /// Makes the probes of `next`, by `means` where new ones are to come.
+    pub(super) fn prepare_probes(
+        &self,
+        next: &Topology,
+        means: Option<&Means>,
+    ) -> Result<Ready, PrepareError> {
+        Ok(self.runtime().prepare_probes(next, means)?)
     }
 
     pub(super) fn prepare(&self, next: Topology) -> Result<Prepared, PrepareError> {
         self.runtime().prepare(next)
     }
 
-    pub(super) fn commit(&self, prepared: Prepared) {
-        self.commit_with(Some(prepared), None);
+    pub(super) fn commit(&self, prepared: Prepared, probes: Ready) {
+        self.commit_with(Some(prepared), probes, None);
     }
 
     /// Takes in services, and what their probes have from the settings, at once: what names
     /// something and what it names come together, and go together.
-    pub(super) fn commit_with(&self, prepared: Option<Prepared>, means: Option<Means>) {
+    pub(super) fn commit_with(
+        &self,
+        prepared: Option<Prepared>,
+        probes: Ready,
+        means: Option<Means>,
+    ) {
         let mut runtime = self.runtime();
         if let Some(means) = means {
             runtime.set_means(means);
         }
+        runtime.take_in_probes(probes);
         if let Some(prepared) = prepared {
             runtime.commit(prepared);
         }
@@ -157,9 +177,10 @@ impl Balancer {
         self.runtime().explain_client(service, client)
     }
 
-    /// What probes have from the settings, from now on.
+    /// What probes have from the settings, from now on. A probe that cannot be made of them says
+    /// nothing about its hosts.
     pub fn set_means(&self, means: Means) {
-        self.commit_with(None, Some(means));
+        self.commit_with(None, Ready::default(), Some(means));
     }
 
     /// What has happened to hosts since this was last called, oldest first: `host.down` and the

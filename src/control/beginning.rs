@@ -63,10 +63,10 @@ pub(super) fn begin(
             (state, Some(entry))
         }
     };
-    let prepared = balancer.check_and_prepare(state.topology.clone())?;
+    let (prepared, probes) = balancer.check_and_prepare(state.topology.clone())?;
     if let Some(entry) = entry {
         record.record(&[entry])?;
     }
-    balancer.commit(prepared);
+    balancer.commit(prepared, probes);
     Ok(state)
 }

@@ -23,6 +23,7 @@ mod prepare;
 mod query;
 pub mod reconcile;
 pub mod record;
+mod recording;
 mod running;
 mod spread;
 mod stand_in;

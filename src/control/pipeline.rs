@@ -27,7 +27,6 @@ use super::{
 use crate::model::{
     command::{Command, Request},
     error::{Code, CommandError},
-    event::Event,
     name::{HostPath, Name},
     policy::authorize,
     principal::{Door, Principal},
@@ -103,10 +102,7 @@ impl Pipeline {
         let mut outcomes = Vec::with_capacity(asked.len());
         for one in asked {
             let outcome = match self.apply(&next, one) {
-                Ok((change, _)) if one.request.options.dry_run => {
-                    self.reloaded = None;
-                    dry(one, &next, &change)
-                }
+                Ok((change, _)) if one.request.options.dry_run => self.try_out(one, &next, &change),
                 Ok((change, entry)) => {
                     let outcome = done(one, &change, entry);
                     next = change.next;
@@ -120,6 +116,22 @@ impl Pipeline {
             outcomes.push(outcome);
         }
         (next, outcomes)
+    }
+
+    /// A dry run: gets ready as for the change itself, unseen, and leaves it at that.
+    fn try_out(&mut self, asked: &Asked, state: &State, change: &Change) -> Outcome {
+        let ready = self.prepare(&change.next, false);
+        self.reloaded = None;
+        match ready {
+            Ok(PreparedChange { settings, .. }) => {
+                let mut outcome = dry(asked, state, change);
+                if let Some(settings) = settings {
+                    outcome.tell(&settings.told);
+                }
+                outcome
+            }
+            Err(error) => refused(asked, state.revision, error),
+        }
     }
 
     fn apply(&mut self, state: &State, asked: &Asked) -> Result<(Change, Entry), CommandError> {
@@ -173,6 +185,7 @@ impl Pipeline {
     ) {
         let PreparedChange {
             runtime,
+            probes,
             text,
             settings,
         } = prepared;
@@ -200,7 +213,7 @@ impl Pipeline {
         self.count_drains(&next);
         let has_changed = runtime.is_some();
         let means = settings.as_ref().map(|settings| settings.means.clone());
-        self.balancer.commit_with(runtime, means);
+        self.balancer.commit_with(runtime, probes, means);
         if has_changed {
             fault::reached(fault::AFTER_COMMIT);
             self.unwritten = text;
@@ -227,50 +240,6 @@ impl Pipeline {
         }
     }
 
-    /// Records; where it is not known whether that worked, the journal is asked.
-    fn record_all(&mut self, entries: &[Entry]) -> Result<Vec<Recorded>, RecordError> {
-        let recorded = self.try_to_record(entries);
-        if recorded.is_err() {
-            self.tally.journal_failed();
-        }
-        recorded
-    }
-
-    fn try_to_record(&mut self, entries: &[Entry]) -> Result<Vec<Recorded>, RecordError> {
-        let before = self.record.last_sequence()?;
-        match self.record.record(entries) {
-            // One event of it is there, so all of it is: it was one transaction.
-            Err(RecordError::Unknown(why)) => match self.record.last_sequence() {
-                Ok(last) if last > before => {
-                    tracing::error!(why, "the journal failed, and has the change all the same");
-                    self.record.events(before, usize::MAX)
-                }
-                Ok(_) => Err(RecordError::Refused(why)),
-                Err(error) => Err(error),
-            },
-            recorded => recorded,
-        }
-    }
-
-    /// Records what happened without a command, and publishes it.
-    pub(super) fn record_events(&mut self, events: Vec<Event>) -> Result<(), CommandError> {
-        if events.is_empty() {
-            return Ok(());
-        }
-        self.record_entry(Entry {
-            time: now(),
-            events,
-            ..Entry::default()
-        })
-    }
-
-    /// Records an entry that no command caused, and publishes its events.
-    pub(super) fn record_entry(&mut self, entry: Entry) -> Result<(), CommandError> {
-        let recorded = self.record_all(&[entry]);
-        self.publish(recorded.map_err(|error| unavailable(&error))?);
-        Ok(())
-    }
-
     /// Answers a refusal that was found before or beside the pipeline, and writes it down.
     pub(super) fn refuse(&mut self, asked: Asked, error: CommandError) {
         let revision = self.state.revision;
@@ -287,20 +256,6 @@ impl Pipeline {
             Err(_) => outcome.answer,
         };
         reply(asked.reply, answer);
-    }
-
-    fn publish(&self, events: Vec<Recorded>) {
-        for event in events {
-            tracing::debug!(
-                sequence = event.sequence,
-                kind = event.event.kind,
-                subject = event.event.subject,
-                "event"
-            );
-            self.tally.recorded(event.sequence);
-            // Nobody may be listening; the journal has it.
-            let _ = self.published.send(event);
-        }
     }
 }
 
@@ -335,7 +290,7 @@ fn fail_all(outcomes: Vec<Outcome>, revision: u64, error: &RecordError) {
     }
 }
 
-fn unavailable(error: &RecordError) -> CommandError {
+pub(super) fn unavailable(error: &RecordError) -> CommandError {
     CommandError::new(Code::Unavailable, error.to_string())
 }
 

@@ -6,15 +6,20 @@ use super::{
     pipeline::Pipeline,
     reconcile::{PrepareError, Prepared},
 };
-use crate::model::{
-    error::{Code, CommandError},
-    state::State,
+use crate::{
+    health::checker::Ready,
+    model::{
+        error::{Code, CommandError},
+        state::State,
+    },
 };
 
 /// What was done unseen, where something is to be done.
 #[derive(Debug, Default)]
 pub(super) struct PreparedChange {
     pub(super) runtime: Option<Prepared>,
+    /// The probes that come with it or with the settings.
+    pub(super) probes: Ready,
     /// The new text of the file.
     pub(super) text: Option<Box<dyn PreparedFile>>,
     /// Those that a reload takes in.
@@ -34,10 +39,20 @@ impl Pipeline {
         if let (Some(_), Some(file)) = (&self.reloaded, &mut self.file) {
             change.settings = Some(file.prepare_settings()?);
         }
-        if next.topology == self.state.topology {
+        if next.topology == self.state.topology && change.settings.is_none() {
             return Ok(change);
         }
         let failed = |error: PrepareError| CommandError::new(Code::Failed, error.to_string());
+        let means = change.settings.as_ref().map(|settings| &settings.means);
+        match self.balancer.prepare_probes(&next.topology, means) {
+            Ok(probes) => change.probes = probes,
+            // What nobody confirmed is undone all the same; its hosts stay as they are.
+            Err(_) if by_timer => {}
+            Err(error) => return Err(failed(error)),
+        }
+        if next.topology == self.state.topology {
+            return Ok(change);
+        }
         let runtime = self.balancer.prepare(next.topology.clone());
         change.runtime = Some(runtime.map_err(failed)?);
         change.text = match &mut self.file {

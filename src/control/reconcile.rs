@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     balance::{Host, Service},
-    health::checker::Checker,
+    health::checker::{CannotProbe, Checker},
     model::{
         address::Address,
         event::Event,
@@ -42,14 +42,20 @@ mod health;
 
 /// Why the world refused a topology.
 #[derive(Debug, thiserror::Error)]
-#[error("service {service} cannot listen on {address}: {}", source.kind())]
-pub struct PrepareError {
-    /// The service that asked.
-    pub service: Name,
-    /// The address that was refused.
-    pub address: Address,
-    /// Why.
-    pub source: io::Error,
+pub enum PrepareError {
+    /// An address cannot be listened on.
+    #[error("service {service} cannot listen on {address}: {}", source.kind())]
+    Listen {
+        /// The service that asked.
+        service: Name,
+        /// The address that was refused.
+        address: Address,
+        /// Why.
+        source: io::Error,
+    },
+    /// A probe cannot be made.
+    #[error(transparent)]
+    Probe(#[from] CannotProbe),
 }
 
 /// What runs.
@@ -117,7 +123,7 @@ impl Runtime {
         for service in &next.services {
             for key in keys(service) {
                 let address = key.0;
-                let refused = |source| PrepareError {
+                let refused = |source| PrepareError::Listen {
                     service: service.name.clone(),
                     address,
                     source,

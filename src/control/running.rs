@@ -46,6 +46,14 @@ pub(super) struct Kept {
     groups: HashMap<Name, Remembered>,
 }
 
+impl Kept {
+    /// Whether it is young enough. What comes from the future was written by another clock, and
+    /// says nothing about how old it is, nor until when a host is to be ejected.
+    fn is_believed(&self, now: u64) -> bool {
+        now.abs_diff(self.time) < BELIEVED
+    }
+}
+
 /// What a service is made with, besides what is wanted of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Surroundings {
@@ -66,7 +74,7 @@ impl Running {
         kept: &Kept,
         around: Surroundings,
     ) -> Self {
-        let kept = Some(kept).filter(|kept| around.now.saturating_sub(kept.time) < BELIEVED);
+        let kept = Some(kept).filter(|kept| kept.is_believed(around.now));
         let active = wanted.active_group().map(|group| group.name.clone());
         let (service, mut known, failover) = match old {
             // Which group serves is decided anew where another one was made the active one.
@@ -333,5 +341,44 @@ fn word(signal: Signal) -> &'static str {
     match signal {
         Signal::Probe => "probe",
         Signal::Outlier => "outlier",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_kept_is_believed_for_five_minutes_and_not_from_a_clock_that_was_wrong() {
+        let host = json!({"name": "w1", "address": "10.0.0.1:80"});
+        let service = json!({
+            "name": "web", "listen": ["127.0.0.1:0"], "backup": {"group": "green"},
+            "group": [{"name": "blue", "host": [host]}, {"name": "green", "host": [host]}],
+        });
+        let wanted: topology::Service = serde_json::from_value(service).unwrap();
+        let kept = Kept {
+            time: 10_000_000,
+            over: true,
+            groups: HashMap::new(),
+        };
+        let believed = |now| {
+            let around = Surroundings {
+                room: 1,
+                base: 0,
+                now,
+            };
+            Running::new(&wanted, None, &kept, around)
+                .failover
+                .is_over()
+        };
+        for (now, expected) in [
+            (10_000_000, true),
+            (10_000_000 + 299_999, true),
+            (10_000_000 + 300_000, false),
+            (10_000_000 - 1_000, true),
+            (10_000_000 - 300_000, false),
+        ] {
+            assert_eq!(believed(now), expected, "{now}");
+        }
     }
 }

@@ -4,5 +4,6 @@
 pub mod authority;
 pub mod http;
 pub mod stomp;
+mod strict;
 
 pub use authority::Authority;

@@ -18,7 +18,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{Means, Outcome, Prober, Target, build};
+use super::{BuildError, Means, Outcome, Prober, Target, build};
 use crate::model::{
     name::{GroupPath, HostPath},
     topology::Probe,
@@ -48,6 +48,20 @@ pub struct Wanted {
     /// Which hosts.
     pub targets: Vec<Target>,
 }
+
+/// Why a change is refused that brings a probe which cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the hosts of {group} cannot be probed: {source}")]
+pub struct CannotProbe {
+    /// Whose hosts.
+    pub group: GroupPath,
+    /// Why.
+    pub source: BuildError,
+}
+
+/// Probes that were made before they are wanted. Dropped, they leave no trace.
+#[derive(Debug, Default)]
+pub struct Ready(HashMap<GroupPath, (Probe, Arc<Prober>)>);
 
 /// Probes hosts until dropped.
 #[derive(Debug)]
@@ -89,12 +103,42 @@ impl Checker {
         }
     }
 
+    /// Makes those of `probes` that are not there yet, by `means` where new ones are to come. Reads
+    /// the files of certificates.
+    ///
+    /// # Errors
+    /// The first that cannot be made.
+    pub fn prepare<'a>(
+        &self,
+        probes: impl Iterator<Item = (GroupPath, &'a Probe)>,
+        means: Option<&Means>,
+    ) -> Result<Ready, CannotProbe> {
+        let mut ready = Ready::default();
+        for (group, probe) in probes {
+            let is_there = |(known, _): &(Probe, Arc<Prober>)| {
+                known == probe && (means.is_none() || !has_means(known))
+            };
+            if self.probers.get(&group).is_some_and(is_there) {
+                continue;
+            }
+            match build(probe, means.unwrap_or(&self.means)) {
+                Ok(prober) => ready.0.insert(group, (probe.clone(), Arc::new(prober))),
+                Err(source) => return Err(CannotProbe { group, source }),
+            };
+        }
+        Ok(ready)
+    }
+
+    /// Has `ready` used by the next [`Self::become_like`].
+    pub fn take_in(&mut self, ready: Ready) {
+        self.probers.extend(ready.0);
+    }
+
     /// What probes have from the settings from the next [`Self::become_like`] on. Those that have
     /// nothing from them go on as they were.
     pub fn set_means(&mut self, means: Means) {
         self.means = means;
-        self.probers
-            .retain(|_, (probe, _)| probe.program().is_none() && probe.ca().is_none());
+        self.probers.retain(|_, (probe, _)| !has_means(probe));
         self.is_stale = true;
     }
 
@@ -165,6 +209,11 @@ impl Checker {
             task: self.runtime.spawn(probing).abort_handle(),
         }
     }
+}
+
+/// Whether the probe has anything from the settings.
+fn has_means(probe: &Probe) -> bool {
+    probe.program().is_some() || probe.ca().is_some()
 }
 
 async fn keep_probing(

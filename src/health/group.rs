@@ -297,6 +297,8 @@ impl Group {
             if host.history.said() == Said::Down {
                 fallen.down += 1;
                 let doubtful = match host.fall {
+                    // It takes no sessions by which the probes could be told right or wrong.
+                    Fall::Probed | Fall::Doubted if host.outlier.ejected().is_some() => false,
                     Fall::Probed => lately(host),
                     Fall::Doubted => true,
                     Fall::Confirmed => false,
@@ -311,7 +313,8 @@ impl Group {
             None => {}
         }
         for host in self.hosts.values_mut() {
-            let doubtful = self.brake.is_on() && host.is_down() && lately(host);
+            let ejected = host.outlier.ejected().is_some();
+            let doubtful = self.brake.is_on() && host.is_down() && !ejected && lately(host);
             let fall = match host.fall {
                 Fall::Probed if doubtful => Fall::Doubted,
                 Fall::Doubted if !self.brake.is_on() => Fall::Probed,

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::model::{name::Name, topology};
 
+mod doubt;
 mod property;
 mod restart;
 
@@ -172,46 +173,6 @@ fn without_a_probe_time_readmits() {
     assert_eq!(usable(&group, 2), [1, 2]);
     let expected = ["w1 ejected by outlier", "w1 readmitted by outlier"];
     assert_eq!(flips(&mut group), expected);
-}
-
-#[test]
-fn when_too_many_go_down_at_once_they_are_used_until_their_sessions_fail_too() {
-    let mut group = group(&wanted(4, json!({"probe": probed(), "panic": "50%"})));
-    for index in 1..=4 {
-        probe(&mut group, index, 0, "+");
-    }
-    flips(&mut group);
-    probe(&mut group, 1, 1000, "---");
-    probe(&mut group, 2, 1100, "---");
-    assert_eq!(usable(&group, 4), [3, 4]);
-    probe(&mut group, 3, 1200, "---");
-    assert_eq!(usable(&group, 4), [1, 2, 3, 4]);
-    assert_eq!(flips(&mut group).last().unwrap(), "panic: 3 of 4");
-    assert_eq!(group.report(&name(1), 1300).health, Health::Down);
-    group.count(&name(1), 1400, 1);
-    group.tick(1400);
-    assert_eq!(usable(&group, 4), [2, 3, 4]);
-    probe(&mut group, 2, 2000, "++");
-    assert_eq!(flips(&mut group), ["w2 up by probe", "panic ended"]);
-    assert_eq!(
-        usable(&group, 4),
-        [2, 4],
-        "two of four are believed to be down"
-    );
-}
-
-#[test]
-fn hosts_that_went_down_long_before_are_not_doubted() {
-    let mut group = group(&wanted(4, json!({"probe": probed(), "panic": "50%"})));
-    for (index, at) in [(1, 1_000), (2, 60_000), (3, 120_000)] {
-        probe(&mut group, index, at, "---");
-    }
-    assert_eq!(usable(&group, 4), [4]);
-    assert!(
-        !flips(&mut group)
-            .iter()
-            .any(|flip| flip.starts_with("panic"))
-    );
 }
 
 #[test]

@@ -78,6 +78,8 @@ struct Live {
     connection: Connection,
     /// Device and number of the file.
     file: (u64, u64),
+    /// The same of its log.
+    log: Option<(u64, u64)>,
     tail: Tail,
 }
 
@@ -115,6 +117,24 @@ impl Journal {
         }
     }
 
+    /// The same, with its files where the next start will look for them. SQLite would write on
+    /// into files without a name, which nobody finds after the end.
+    fn in_place<'a>(&self, slot: &'a mut Option<Live>) -> Result<&'a mut Live, String> {
+        let live = self.live(slot)?;
+        if identity(&self.path).ok() != Some(live.file) {
+            let why = "it was removed or replaced; put it back, or start again to begin a new one";
+            return Err(self.tell(&why));
+        }
+        if identity(&store::log_of(&self.path)).ok() != live.log {
+            // What only the log had goes into the file, and then a new log is begun.
+            tracing::warn!(journal = %self.path.display(), "its log was removed or replaced");
+            store::settle(&live.connection, store::Start::Again)
+                .map_err(|error| self.tell(&error))?;
+            *slot = None;
+        }
+        self.live(slot)
+    }
+
     fn reopen(&self) -> Result<Live, String> {
         let live =
             Live::open(&self.path, store::Start::Again).map_err(|error| error.to_string())?;
@@ -141,12 +161,7 @@ impl Journal {
         act: impl FnOnce(&mut Live) -> Result<T, write::Failure>,
     ) -> Result<T, RecordError> {
         let mut slot = self.slot();
-        let live = self.live(&mut slot).map_err(RecordError::Refused)?;
-        // SQLite would write on into a file without a name, which nobody finds after the end.
-        if identity(&self.path).ok() != Some(live.file) {
-            let why = "it was removed or replaced; put it back, or start again to begin a new one";
-            return Err(RecordError::Refused(self.tell(&why)));
-        }
+        let live = self.in_place(&mut slot).map_err(RecordError::Refused)?;
         let result = act(live);
         let rolled_back = live.connection.is_autocommit();
         match result {
@@ -170,9 +185,11 @@ impl Live {
         let connection = store::open(path, start)?;
         let tail = Tail::load(&connection).map_err(|fault| OpenError::new(path, fault))?;
         let file = identity(path).map_err(|error| OpenError::new(path, error))?;
+        let log = identity(&store::log_of(path)).ok();
         Ok(Self {
             connection,
             file,
+            log,
             tail,
         })
     }

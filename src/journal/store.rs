@@ -5,7 +5,7 @@ use std::{
     fs::{self, File, OpenOptions, Permissions},
     io,
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -98,11 +98,16 @@ fn create(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A log gets the mode of its file when it is made; one that is there keeps the mode it has.
-fn tighten(path: &Path) -> io::Result<()> {
+/// Where SQLite keeps the log of the file at `path`.
+pub(super) fn log_of(path: &Path) -> PathBuf {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
-    for file in [path, Path::new(&log)] {
+    log.into()
+}
+
+/// A log gets the mode of its file when it is made; one that is there keeps the mode it has.
+fn tighten(path: &Path) -> io::Result<()> {
+    for file in [path, &log_of(path)] {
         match fs::metadata(file) {
             Ok(metadata)
                 if metadata.is_file() && metadata.permissions().mode() & 0o7777 != MODE =>
@@ -176,7 +181,7 @@ fn prepare(connection: &mut Connection, new: bool) -> Result<(), Fault> {
 ///
 /// A log whose fsync failed, or that a killed program left, can be read although a power cut would
 /// still lose it. Nothing that is read from here on can be lost.
-fn settle(connection: &Connection, start: Start) -> rusqlite::Result<()> {
+pub(super) fn settle(connection: &Connection, start: Start) -> rusqlite::Result<()> {
     let moved = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     match moved {
         // A balancer has to start with a full disk too; but what a failed COMMIT left is not to

@@ -132,6 +132,9 @@ fn check_group(group: &Group, listen: &[Address], place: &Place, problems: &mut 
     if let Some(probe) = &group.probe {
         probe::check_probe(probe, &place.key("probe"), problems);
     }
+    if let Some(message) = probes_itself(group, listen) {
+        problems.push(Problem::new(place.key("probe").key("port"), message));
+    }
     check_health(group, place, problems);
     let root = place.key("host");
     if group.hosts.len() > MAX_HOSTS {
@@ -162,15 +165,33 @@ fn unreachable(address: Address, listen: &[Address]) -> Option<String> {
     if plain.is_unspecified() || plain == IpAddr::V4(Ipv4Addr::BROADCAST) {
         return Some(format!("a host cannot be reached at {ip}"));
     }
-    let is_itself = |listener: &&Address| {
+    let listener = listener_at(ip, port, listen)?;
+    Some(format!(
+        "the service would call itself: it listens on {listener}"
+    ))
+}
+
+/// Which of `listen` is there.
+fn listener_at(ip: IpAddr, port: u16, listen: &[Address]) -> Option<&Address> {
+    listen.iter().find(|listener| {
         let listener = listener.socket();
         // What listens on every address does so on loopback; of the others we do not know.
         let on_all = listener.ip().is_unspecified() && listener.is_ipv4() == ip.is_ipv4();
         listener.port() == port && (listener.ip() == ip || on_all && ip.is_loopback())
-    };
-    let listener = listen.iter().find(is_itself)?;
+    })
+}
+
+/// Why the hosts of `group` cannot be probed at the port that is given for all: it would be the
+/// balancer that answers, whatever becomes of them.
+fn probes_itself(group: &Group, listen: &[Address]) -> Option<String> {
+    let port = group.probe.as_ref()?.port?.get();
+    let found = group.hosts.iter().find_map(|host| {
+        let listener = listener_at(host.address.socket().ip(), port, listen)?;
+        Some((&host.name, listener))
+    });
+    let (host, listener) = found?;
     Some(format!(
-        "the service would call itself: it listens on {listener}"
+        "host {host} would not be asked but the service itself: it listens on {listener}"
     ))
 }
 

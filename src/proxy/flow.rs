@@ -106,6 +106,11 @@ impl Flow {
         self.source_done = true;
     }
 
+    /// Nothing has been passed on, not even the end.
+    pub(super) fn is_untouched(&self) -> bool {
+        !self.sent && !self.done
+    }
+
     /// Everything has been passed on, the end too.
     pub(super) fn is_done(&self) -> bool {
         self.done
@@ -216,8 +221,13 @@ impl Flow {
             self.hurry_up(sink);
             // Where the end is known to follow, it goes out in one segment with the last bytes.
             let sent = match sink.poll_send(cx, &buffer[..bytes], last) {
-                Poll::Ready(sent) => sent.map_err(Fault::Sink)?,
+                Poll::Ready(Ok(sent)) => sent,
                 Poll::Pending => 0,
+                Poll::Ready(Err(error)) => {
+                    // Another sink may be found, as long as this one has had nothing.
+                    self.begin_with(&buffer[..bytes]);
+                    return Poll::Ready(Err(Fault::Sink(error)));
+                }
             };
             self.passed_on(sent);
             self.begin_with(&buffer[sent..bytes]);

@@ -5,6 +5,7 @@
 //! where somebody has to say it, [`session`] chooses and connects, [`relay`] carries the bytes both ways, by way of [`flow`] for each direction.
 
 mod account;
+mod again;
 pub mod announce;
 mod ending;
 mod ephemeral;

@@ -36,10 +36,12 @@ pub(super) struct Session {
 }
 
 /// Both sides of a session, connected.
-struct Connected {
-    lease: Lease,
-    host: Socket,
-    connect_time: Duration,
+pub(super) struct Connected {
+    pub(super) lease: Lease,
+    pub(super) host: Socket,
+    pub(super) connect_time: Duration,
+    /// Since when.
+    pub(super) since: Instant,
 }
 
 impl Session {
@@ -76,14 +78,27 @@ impl Session {
             self.refuse(&refusal);
             return client.reset();
         }
-        let connected = match self.find_host(&client, &mut flows.up).await {
+        let mut tried = Vec::new();
+        let mut connected = match self.find_host(&client, &mut flows.up, &mut tried).await {
             Ok(connected) => connected,
             Err(refusal) => {
                 self.refuse(&refusal);
                 return client.reset();
             }
         };
-        let (ending, bytes) = self.serve(&client, &connected, &mut flows).await;
+        self.entry.service().counters.total.increment();
+        let (ending, bytes) = loop {
+            let (ending, bytes) = self.serve(&client, &connected, &mut flows).await;
+            if !self.is_untouched(&connected, &ending, bytes, &flows) {
+                break (ending, bytes);
+            }
+            // In a box, as above.
+            let another = self.find_another(&client, &connected, &mut flows.up, &mut tried);
+            match Box::pin(another).await {
+                Some(another) => connected = another,
+                None => break (ending, bytes),
+            }
+        };
         match &ending {
             Ending::Finished | Ending::Spread => {}
             Ending::Broken(Side::Client, _) => connected.host.reset(),
@@ -109,9 +124,14 @@ impl Session {
 
     /// Picks a host and connects to it; where that fails, another one. What the client sends
     /// meanwhile is kept: one buffer of it in `up`, the rest in its socket.
-    async fn find_host(&self, client: &Socket, up: &mut Flow) -> Result<Connected, Refusal> {
+    /// Hosts in `tried`, by their serials, are left out; those that fail are added.
+    pub(super) async fn find_host(
+        &self,
+        client: &Socket,
+        up: &mut Flow,
+        tried: &mut Vec<u64>,
+    ) -> Result<Connected, Refusal> {
         read_ahead(client, up)?;
-        let mut tried = Vec::new();
         let mut failure = None;
         loop {
             // Looked at anew for each try: it may have changed since the last one.
@@ -122,7 +142,7 @@ impl Session {
             let began = Instant::now();
             let now = self.lane.millis(began);
             let (limit, outgoing) = (view.terms.timeouts.connect, view.terms.outgoing);
-            let lease = match self.acquire(&view, now, &tried) {
+            let lease = match self.acquire(&view, now, tried) {
                 Ok(lease) => lease,
                 Err(NoHost::Full) if tried.is_empty() && view.terms.queue.length > 0 => {
                     // In a box, as above.
@@ -140,11 +160,11 @@ impl Session {
                 Ok(host) => {
                     let connect_time = began.elapsed();
                     lease.connected(connect_time, now);
-                    self.entry.service().counters.total.increment();
                     return Ok(Connected {
                         lease,
                         host,
                         connect_time,
+                        since: began + connect_time,
                     });
                 }
                 Err(error) if is_ours(&error) => return Err(Refusal::Resources(error)),
@@ -248,6 +268,10 @@ fn read_ahead(client: &Socket, up: &mut Flow) -> Result<(), Refusal> {
     flow::with_buffer(|buffer| {
         // A header, or what came with one, goes before it.
         let ahead = up.pending().len().min(buffer.len());
+        if ahead == buffer.len() {
+            // To receive nothing would look like the end.
+            return Ok(());
+        }
         buffer[..ahead].copy_from_slice(&up.pending()[..ahead]);
         match client.try_recv(&mut buffer[ahead..]) {
             Ok(0) => up.source_is_done(),

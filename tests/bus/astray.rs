@@ -1,16 +1,18 @@
-//! Messages with a body that no client of ours would send.
-//! It must not use our own client to send them.
+//! Messages that no client of ours would send: by their body, or by where they were sent.
+//! It must not know how the node finds that out.
 
 use std::{
     io::{BufRead, BufReader, Write},
     net::TcpStream,
+    time::Duration,
 };
 
+use pointsman::stomp::Send;
 use serde_json::{Value, json};
 
 use crate::{
     activemq::ActiveMq,
-    asking::{Site, signed, weigh},
+    asking::{Hand, Site, signed, weigh},
     eventually,
 };
 
@@ -70,4 +72,55 @@ async fn a_body_that_is_not_utf_8_is_refused_by_both_queues() {
     assert_eq!(site.node.shown(), before);
     let answer = asking.command(&login, &weigh("w1", 5)).await.unwrap();
     assert_eq!(answer["ok"], true, "{answer}");
+}
+
+#[tokio::test]
+async fn what_was_sent_to_all_queues_by_a_pattern_is_refused_and_changes_nothing() {
+    // The broker hands it to whoever subscribes to any of them later: not to be shared.
+    let Some(broker) = ActiveMq::start() else {
+        return;
+    };
+    let mut site = Site::start(&broker, &broker.plain(), "").await;
+    let mut asking = site.caller("operator").await;
+    let login = site.log_in(&mut asking, "operator").await;
+    let before = (site.node.shown(), site.node.file());
+    let token = signed(&login, &site.claims(1, &weigh("w1", 99)));
+    let mut hand = Hand::at(&site, "operator").await;
+    let to_all = || {
+        Send::new("/queue/pointsman.commands.*")
+            .header("reply-to", "/temp-queue/by-hand")
+            .header("correlation-id", "to all")
+            .header("persistent", "true")
+            .body(&*token)
+    };
+    // Not to each subscription that could have it, the broker hands it: often it takes another.
+    let mut tries = 0;
+    while words(&site, "admin.command").is_empty() {
+        tries += 1;
+        assert!(tries < 10, "the broker keeps it");
+        site.node.down().await;
+        hand.send(to_all()).await;
+        site.node.up().await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let heard = hand.answer().await;
+    assert_eq!(heard.correlation, "to all");
+    let (proven, said) = heard.read(&login.key);
+    assert!(!proven, "{said}");
+    assert_eq!(said["error"]["message"], "not taken");
+    let told = words(&site, "admin.command");
+    assert!(told.iter().all(|word| word == "destination"), "{told:?}");
+    assert_eq!((site.node.shown(), site.node.file()), before);
+    // By name it is taken, with the very same token.
+    let answer = async {
+        hand.send(hand.message("commands", "by name", &token)).await;
+        loop {
+            let heard = hand.answer().await;
+            if heard.correlation == "by name" {
+                return heard.read(&login.key);
+            }
+        }
+    };
+    let (proven, said) = answer.await;
+    assert!(proven && said["ok"] == true, "{said}");
 }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     activemq::ActiveMq,
     asking::{Hand, Site, id, now, password, signed, weigh},
+    eventually,
 };
 
 /// Every command of the table, in an order in which all of them can be done.
@@ -427,4 +428,22 @@ async fn over_tls_a_plain_log_in_is_taken_where_it_is_allowed_and_answered_again
     }
     assert_eq!(answers[0], answers[1]);
     assert_eq!(site.told("admin.login").len(), 1);
+}
+
+#[tokio::test]
+async fn where_the_broker_wants_a_certificate_the_node_has_one_to_show() {
+    let Some(broker) = ActiveMq::shared() else {
+        return;
+    };
+    let bus = |site: &Site| site.ask(&json!({"command": "status"}))["data"]["bus"].clone();
+    let more = format!(
+        "cert_file = \"{}\"\nkey_file = \"{}\"",
+        broker.env("CERT_FILE"),
+        broker.env("KEY_FILE")
+    );
+    let site = Site::start(broker, &broker.mutual(), &more).await;
+    eventually!(bus(&site)["connected"] == true);
+    let without = Site::start(broker, &broker.mutual(), "").await;
+    eventually!(bus(&without)["trouble"].is_string());
+    assert_eq!(bus(&without)["connected"], false);
 }

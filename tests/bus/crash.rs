@@ -74,15 +74,21 @@ async fn a_node_that_is_killed_twenty_times_has_done_each_command_once_and_answe
 
 #[tokio::test]
 async fn a_broker_that_is_killed_has_each_command_done_once_and_answered() {
-    const KILLS: u64 = 3;
+    const KILLS: u64 = 6;
     const EACH: u64 = 10;
     let Some(mut broker) = ActiveMq::start() else {
         return;
     };
-    let site = Site::start(&broker, &broker.plain(), "").await;
+    let mut site = Site::start(&broker, &broker.plain(), "").await;
     let mut caller = site.caller("operator").await;
     let login = site.log_in(&mut caller, "operator").await;
     for kill in 0..KILLS {
+        if kill == KILLS / 2 {
+            // Both sides wait longer with each failure; here they have no patience left.
+            site.node.down().await;
+            site.node.up().await;
+            caller = site.caller("operator").await;
+        }
         // Not awaited: it comes down while commands are under way.
         let killing = tokio::task::spawn_blocking(move || {
             broker.signal(Signal::KILL);

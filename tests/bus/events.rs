@@ -1,7 +1,10 @@
 //! Events out: every one, in order, through outages and crashes of everything.
 //! It must not look into the journal: what counts is what a subscriber hears.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::{SocketAddr, TcpListener},
+    time::{Duration, Instant},
+};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -143,23 +146,66 @@ async fn two_nodes_on_one_broker_are_both_heard() {
     listener.assert_complete();
 }
 
+/// How long the broker is away: as many seconds as `BUS_OUTAGE` says, else as long as CI can wait.
+fn outage() -> Duration {
+    let seconds = std::env::var("BUS_OUTAGE").map(|seconds| seconds.parse().unwrap());
+    Duration::from_secs(seconds.unwrap_or(4))
+}
+
+/// A host that can be connected to every other time.
+struct Flapping {
+    address: SocketAddr,
+    listener: Option<TcpListener>,
+}
+
+impl Flapping {
+    fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self {
+            address: listener.local_addr().unwrap(),
+            listener: Some(listener),
+        }
+    }
+
+    fn flap(&mut self) {
+        self.listener = match self.listener.take() {
+            Some(_) => None,
+            None => Some(TcpListener::bind(self.address).unwrap()),
+        };
+    }
+}
+
 #[tokio::test]
 async fn while_the_broker_is_away_events_wait_and_nothing_else_does() {
     let Some(mut broker) = ActiveMq::start() else {
         return;
     };
+    let mut host = Flapping::new();
+    let probe = "name = \"blue\"\nprobe = { kind = \"tcp\", interval = \"500ms\", timeout = \"500ms\", \
+                 fall = 1, rise = 1 }\n";
+    let text = config("lb1", &[&broker], "")
+        .replace("127.0.0.1:19", &host.address.to_string())
+        .replace("127.0.0.1:9\"", &format!("{}\"", echo().await))
+        .replace("name = \"blue\"\n", probe);
     let mut listener = Listener::durable(&broker).await;
-    let mut node = Node::start(&config("lb1", &[&broker], "")).await;
+    let mut node = Node::start(&text).await;
     change(&node, 5);
     hear_all(&mut listener, &node).await;
     broker.down();
-    let began = Instant::now();
+    let away = Instant::now();
+    let (falls, began) = (node.told("host.down").len(), Instant::now());
     change(&node, 20);
     assert!(
         began.elapsed() < Duration::from_secs(10),
         "{:?}",
         began.elapsed()
     );
+    while away.elapsed() < outage() {
+        host.flap();
+        change(&node, 3);
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+    assert!(node.told("host.down").len() > falls);
     // What waits outlives a crash of the node too.
     node.kill();
     node.up().await;
@@ -186,6 +232,21 @@ async fn a_broker_that_crashes_under_a_stream_of_events_loses_none() {
     assert!(listener.heard.len() > 180, "{}", listener.heard.len());
 }
 
+/// How long a session of one exchange takes at most, but for one in a hundred.
+async fn p99(node: &Node, time: Duration) -> Duration {
+    let (began, mut took) = (Instant::now(), Vec::new());
+    while began.elapsed() < time {
+        let asked = Instant::now();
+        let stream = tokio::net::TcpStream::connect(node.address()).await;
+        let mut stream = stream.unwrap();
+        crate::support::exchange(&mut stream, b"hi").await.unwrap();
+        took.push(asked.elapsed());
+    }
+    took.sort();
+    assert!(took.len() > 100, "{}", took.len());
+    took[took.len() * 99 / 100]
+}
+
 #[tokio::test]
 async fn a_broker_that_hangs_is_left_for_the_next_and_nobody_notices() {
     let (Some(first), Some(second)) = (ActiveMq::start(), ActiveMq::start()) else {
@@ -198,19 +259,16 @@ async fn a_broker_that_hangs_is_left_for_the_next_and_nobody_notices() {
     let node = Node::start(&config).await;
     eventually!(node.log().contains("connected to the bus"));
     change(&node, 5);
+    let calm = p99(&node, Duration::from_millis(2500)).await;
     first.signal(Signal::STOP);
     let hung = Instant::now();
     change(&node, 5);
-    let mut slowest = Duration::ZERO;
-    while hung.elapsed() < Duration::from_millis(2500) {
-        let asked = Instant::now();
-        let mut stream = tokio::net::TcpStream::connect(node.address())
-            .await
-            .unwrap();
-        crate::support::exchange(&mut stream, b"hi").await.unwrap();
-        slowest = slowest.max(asked.elapsed());
-    }
-    assert!(slowest < Duration::from_millis(500), "{slowest:?}");
+    let busy = p99(&node, Duration::from_millis(2500)).await;
+    // The machine may be shared; a proxy that waits for a broker would take seconds.
+    assert!(
+        busy < 4 * calm + Duration::from_millis(20),
+        "{busy:?} after {calm:?}"
+    );
     let change = soon(listener.next()).await;
     assert!(
         hung.elapsed() < Duration::from_secs(4),

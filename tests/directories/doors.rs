@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     eventually,
     node::{Node, PASSWORD, user},
+    site::{SERVICES, token, weight},
     slapd::Slapd,
 };
 
@@ -40,34 +41,12 @@ group = "cn=web-team,ou=groups,dc=example,dc=org"
 role = "operator"
 services = ["web"]
 
-[[service]]
-name = "web"
-listen = ["127.0.0.1:0"]
-[[service.group]]
-name = "blue"
-host = [{{ name = "w1", address = "127.0.0.1:1" }}]
-
-[[service]]
-name = "db"
-listen = ["127.0.0.1:0"]
-[[service.group]]
-name = "blue"
-host = [{{ name = "w1", address = "127.0.0.1:1" }}]
-"#
+{SERVICES}"#
     )
 }
 
 fn secret(user: &str) -> Value {
     json!({"user": user, "password": format!("{user}-secret")})
-}
-
-fn weight(service: &str, weight: u16) -> Value {
-    json!({"command": "set-weight", "host": format!("{service}/blue/w1"), "weight": weight})
-}
-
-fn token(answer: &(u16, Value)) -> String {
-    assert_eq!(answer.0, 200, "{}", answer.1);
-    answer.1["data"]["token"].as_str().unwrap().to_owned()
 }
 
 fn only_member(group: &str, member: &str) -> String {

@@ -8,8 +8,12 @@ use std::{
 };
 
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::node::{Node, PASSWORD, user};
+use crate::{
+    eventually,
+    node::{Node, PASSWORD, post, user},
+};
 
 /// A directory that says this to whatever it is asked, and then nothing more; ends with the test.
 fn saying(bytes: &'static [u8]) -> SocketAddr {
@@ -81,6 +85,10 @@ async fn a_directory_that_hangs_or_babbles_holds_up_log_ins_and_nothing_else() {
         &b""[..],
         b"\x30\x84\xff\xff\xff\xff nonsense",
         b"SSH-2.0-x\r\n",
+        // At each of these the library panics; nothing of that may be heard (the end of the node
+        // looks for it): a result without a code, and one that is none of a search.
+        b"\x30\x05\x02\x01\x01\x61\x00",
+        b"\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x00\x04\x00\x04\x00",
     ] {
         let node = Node::start(&config(saying(bytes), echoing())).await;
         let shown = json!({"user": "ada", "password": "ada-secret"});
@@ -117,4 +125,48 @@ async fn a_directory_that_hangs_or_babbles_holds_up_log_ins_and_nothing_else() {
         let wrong = json!({"user": "root", "password": "guessed"});
         assert_eq!(node.post("/v1/login", None, &wrong).0, 401);
     }
+}
+
+/// Logs somebody in over TCP: the status and the answer, or nothing where the door is shut.
+async fn entering(address: SocketAddr, number: usize) -> Option<u16> {
+    let user = format!("user{number}");
+    let body = json!({"user": user, "password": "guessed"});
+    let request = post(&address.to_string(), "/v1/login", None, &body);
+    let mut stream = tokio::net::TcpStream::connect(address).await.ok()?;
+    stream.write_all(request.as_bytes()).await.ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.ok()?;
+    answer.split(' ').nth(1)?.parse().ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_log_ins_at_once_at_a_directory_that_hangs_hold_up_nothing_else() {
+    let node = Node::start(&config(saying(b""), echoing())).await;
+    let (door, session) = (node.http(), node.address());
+    let mut all = tokio::task::JoinSet::new();
+    for number in 0..1000 {
+        all.spawn(entering(door, number));
+    }
+    let mut rounds = 0;
+    while rounds < 20 {
+        let since = Instant::now();
+        node.done(json!({"command": "status"}));
+        let mut stream = TcpStream::connect(session).unwrap();
+        Write::write_all(&mut stream, b"ping").unwrap();
+        let mut echo = [0; 4];
+        Read::read_exact(&mut stream, &mut echo).unwrap();
+        assert!(since.elapsed() < Duration::from_secs(3), "others wait");
+        rounds += 1;
+    }
+    assert!(node.memory() < 100 << 20, "{} bytes", node.memory());
+    let mut answered = 0;
+    while let Some(answer) = all.join_next().await {
+        if let Some(status) = answer.unwrap() {
+            assert!(matches!(status, 429 | 503), "{status}");
+            answered += 1;
+        }
+    }
+    assert!(answered > 0);
+    // Afterwards the door is open again.
+    eventually!(matches!(entering(door, 0).await, Some(429 | 503)));
 }

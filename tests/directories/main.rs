@@ -11,6 +11,7 @@
 )]
 
 mod doors;
+mod everybody;
 mod guessing;
 mod hard_times;
 mod ldap;
@@ -20,6 +21,7 @@ mod node;
 mod radius;
 mod radius_doors;
 mod real;
+mod site;
 mod slapd;
 #[path = "../support/mod.rs"]
 mod support;

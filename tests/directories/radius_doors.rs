@@ -9,21 +9,23 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{eventually, node::Node, radius::FreeRadius, real::installed};
+use crate::{
+    eventually,
+    node::Node,
+    radius::FreeRadius,
+    real::installed,
+    site::{OverTls, SERVICES, door, token, weight},
+};
 
 fn config(server: &FreeRadius, secret: &str, trust: &str) -> String {
     let address = server.listener("strict");
-    let certificate = server.certificate("server.pem");
-    let key = server.certificate("server.key");
+    let door = door(
+        &server.certificate("server.pem"),
+        &server.certificate("server.key"),
+    );
     format!(
         r#"
-[certificates.admin]
-cert_file = {certificate:?}
-key_file = {key:?}
-
-[admin]
-http = {{ listen = "127.0.0.1:0", certificate = "admin", hosts = ["localhost"] }}
-
+{door}
 [auth]
 backends = ["radius"]
 
@@ -43,25 +45,8 @@ radius = "lb-operator"
 role = "operator"
 services = ["web"]
 
-[[service]]
-name = "web"
-listen = ["127.0.0.1:0"]
-[[service.group]]
-name = "blue"
-host = [{{ name = "w1", address = "127.0.0.1:1" }}]
-
-[[service]]
-name = "db"
-listen = ["127.0.0.1:0"]
-[[service.group]]
-name = "blue"
-host = [{{ name = "w1", address = "127.0.0.1:1" }}]
-"#
+{SERVICES}"#
     )
-}
-
-fn weight(service: &str, weight: u16) -> Value {
-    json!({"command": "set-weight", "host": format!("{service}/blue/w1"), "weight": weight})
 }
 
 fn shown(user: &str, password: &str) -> Value {
@@ -71,30 +56,6 @@ fn shown(user: &str, password: &str) -> Value {
 /// Puts a body to the socket.
 fn log_in(node: &Node, body: &Value) -> (u16, Value) {
     node.post("/v1/login", None, body)
-}
-
-fn token(answer: &(u16, Value)) -> String {
-    assert_eq!(answer.0, 200, "{}", answer.1);
-    answer.1["data"]["token"].as_str().unwrap().to_owned()
-}
-
-/// The program over HTTPS, as somebody who keeps their login in `home`.
-fn over_tls(node: &Node, server: &FreeRadius, arguments: &[&str], input: &str) -> (i32, String) {
-    let url = format!("https://localhost:{}", node.http().port());
-    let home = node.folder.join("far");
-    std::fs::create_dir_all(&home).unwrap();
-    let mut command = node.command(arguments);
-    command.args(["--via", &url, "--json", "--ca-file"]);
-    command.arg(server.certificate("ca.pem"));
-    command.env("XDG_RUNTIME_DIR", &home).env("HOME", &home);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(input.as_bytes()).unwrap();
-    drop(stdin);
-    let output = child.wait_with_output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    (output.status.code().unwrap(), text)
 }
 
 /// The question and the handle of it.
@@ -127,11 +88,16 @@ async fn radius_decides_on_every_door_by_password_and_by_one_time_code() {
     }
 
     // Over TCP with TLS, by the command line.
-    let (code, text) = over_tls(&node, &server, &["login", "ada"], "analytical\n");
+    let authority = server.certificate("ca.pem");
+    let way = OverTls {
+        node: &node,
+        authority: &authority,
+    };
+    let (code, text) = way.cli("far", &["login", "ada"], "analytical\n");
     assert_eq!(code, 0, "{text}");
-    let (code, text) = over_tls(&node, &server, &["whoami"], "");
+    let (code, text) = way.cli("far", &["whoami"], "");
     assert!(code == 0 && text.contains("\"radius\""), "{text}");
-    let (code, text) = over_tls(&node, &server, &["login", "ada"], "wrong\n");
+    let (code, text) = way.cli("far", &["login", "ada"], "wrong\n");
     assert_eq!(code, 3, "{text}");
 
     // A one-time code: good once, for who was asked.
@@ -168,8 +134,22 @@ async fn the_command_line_asks_for_a_one_time_code_at_a_terminal() {
         return;
     }
     let node = Node::start(&config(&server, "testing123", "5m")).await;
+    let authority = server.certificate("ca.pem");
+    let socket = "unix:pointsman-state/admin.sock".to_owned();
+    let over_tls = format!(
+        "https://localhost:{} --ca-file {}",
+        node.http().port(),
+        authority.display()
+    );
+    for way in [socket, over_tls] {
+        asks_at_a_terminal(&node, &way);
+    }
+}
+
+/// Logs in at a terminal with a one-time code.
+fn asks_at_a_terminal(node: &Node, way: &str) {
     let program = env!("CARGO_BIN_EXE_pointsman");
-    let line = format!("{program} login otp --via unix:pointsman-state/admin.sock");
+    let line = format!("{program} login otp --via {way}");
     let mut command = Command::new("script");
     command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
     command.current_dir(&node.folder);

@@ -75,6 +75,11 @@ impl Slapd {
         self.known("CA")
     }
 
+    /// Where its own certificate, or the key of that, is.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
     /// Changes entries, as the root of the directory.
     #[track_caller]
     pub(crate) fn change(&self, ldif: &str) {

@@ -183,6 +183,11 @@ fn administered() -> Vec<Row> {
             ADMINS,
         ),
         row("reload", json!({"command": "reload"}), ADMINS),
+        row(
+            "reload --dry-run",
+            json!({"command": "reload", "dry_run": true}),
+            ADMINS,
+        ),
         after(
             weighed,
             "rollback 1",
@@ -200,6 +205,8 @@ fn refused() -> Vec<Row> {
     waiting["confirm_within"] = json!("1h");
     let there = json!({"command": "add-host", "host": "web-1/blue/a", "address": "127.9.9.9:9"});
     let abroad = json!({"command": "set-listen", "service": "web-1", "listen": ["192.0.2.1:80"]});
+    let mut tried = abroad.clone();
+    tried["dry_run"] = json!(true);
     let wrong = json!({"command": "set-host", "host": "web-1/blue/a", "weight": 300});
     vec![
         row(
@@ -227,6 +234,11 @@ fn refused() -> Vec<Row> {
         row(
             "service listen web-1 192.0.2.1:80",
             abroad,
+            admins("failed"),
+        ),
+        row(
+            "service listen web-1 192.0.2.1:80 --dry-run",
+            tried,
             admins("failed"),
         ),
         row(

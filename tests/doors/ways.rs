@@ -72,7 +72,7 @@ pub(crate) fn config() -> String {
 }
 
 /// Whose login `who` uses.
-fn login_of(who: &str) -> &str {
+pub(crate) fn login_of(who: &str) -> &str {
     if who == "db" { "web" } else { who }
 }
 

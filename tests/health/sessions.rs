@@ -42,6 +42,9 @@ pub fn group(
     (balancer, address)
 }
 
+/// How many clients of a crowd are there at once, at most.
+const AT_ONCE: usize = 400;
+
 /// Clients that come at a fixed rate until told to stop; how many failed.
 struct Crowd {
     stop: Arc<AtomicBool>,
@@ -63,6 +66,10 @@ impl Crowd {
             while !stopped.load(SeqCst) {
                 ticks.tick().await;
                 for _ in 0..per_second / 100 {
+                    // A machine that cannot do it at this rate does it at its own.
+                    if visits.len() >= AT_ONCE {
+                        break;
+                    }
                     let (counted, lost) = (counted.clone(), lost.clone());
                     visits.spawn(async move {
                         let answer = visit(address).await;
@@ -104,10 +111,10 @@ async fn no_client_notices_a_host_that_is_killed_under_load() {
             .iter()
             .all(|name| health(&balancer, name) == Health::Up)
     );
-    let crowd = Crowd::come(address, 2000);
+    let (crowd, began) = (Crowd::come(address, 2000), Instant::now());
     tokio::time::sleep(Duration::from_millis(500)).await;
     hosts[1].kill().await;
-    let killed = Instant::now();
+    let (killed, before) = (Instant::now(), crowd.came.load(SeqCst));
     eventually!(heard.has("host.down", "web/blue/w2"));
     let took = killed.elapsed();
     // The interval and a tenth, as often as it takes to fall, and the time that a probe may take.
@@ -124,9 +131,20 @@ async fn no_client_notices_a_host_that_is_killed_under_load() {
     );
     hosts[1].rise();
     eventually!(heard.has("host.up", "web/blue/w2") && health(&balancer, "w2") == Health::Up);
+    // So many more come while a host is missing and after it, on a machine that has time for it.
+    eventually!(crowd.came.load(SeqCst) >= before + 2000);
+    let lasted = began.elapsed();
     let (came, failed) = crowd.leave().await;
     assert_eq!(failed, 0, "of {came}");
-    assert!(came >= 1000, "only {came} came");
+    let rate = f64::from(came) / lasted.as_secs_f64();
+    println!("{came} clients, {rate:.0} a second; told after {took:?} of {promised:?}");
+    // Without optimization a busy machine does not get as far.
+    let least = if cfg!(debug_assertions) {
+        100.0
+    } else {
+        1900.0
+    };
+    assert!(rate >= least, "only {rate:.0} a second came");
     let down = heard.find("host.down", "web/blue/w2").unwrap();
     assert_eq!(down.data["by"], "probe");
     assert_eq!(

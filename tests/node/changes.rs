@@ -1,6 +1,8 @@
 //! What a change does and leaves undone: dry runs, expected revisions, refusals, roll-backs.
 //! It must not wait for anything but answers.
 
+use std::net::TcpListener;
+
 use serde_json::json;
 
 use crate::{
@@ -48,6 +50,30 @@ async fn a_dry_run_says_what_would_change_and_changes_nothing() {
             .all(|told| told["dry_run"] == true)
     );
     assert_eq!(node.refused(json!({"command": "confirm"})).0, "conflict");
+}
+
+#[tokio::test]
+async fn a_dry_run_is_refused_what_the_change_would_be_refused_and_leaves_no_trace() {
+    let node = Node::start(&config(&hosts())).await;
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let listen = |dry_run| json!({"command": "set-listen", "service": "web", "listen": [address], "dry_run": dry_run});
+    let (code, message) = node.refused(listen(true));
+    assert_eq!(code, "failed");
+    assert!(message.contains(&address.to_string()), "{message}");
+    assert_eq!((code, message), node.refused(listen(false)));
+    drop(taken);
+    node.done(listen(true));
+    TcpListener::bind(address).unwrap();
+
+    node.write(&(node.file() + "# by hand\n"));
+    let edited = node.file();
+    let weigh = |dry_run| json!({"command": "set-weight", "host": "web/blue/w1", "weight": 5, "dry_run": dry_run});
+    let refused = node.refused(weigh(true));
+    assert_eq!(refused.0, "conflict");
+    assert_eq!(refused, node.refused(weigh(false)));
+    assert_eq!((node.file(), node.revision()), (edited, 1));
+    assert!(node.leftovers().is_empty(), "{:?}", node.leftovers());
 }
 
 #[tokio::test]

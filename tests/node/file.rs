@@ -1,9 +1,12 @@
 //! The file: edited by hand while the node runs and while it does not, broken, and in two parts.
 //! It must not be about what commands do to it; `changes` is.
 
-use std::fs;
+use std::{fs, os::unix::fs::symlink, path::Path};
 
-use rustix::process::Signal;
+use rustix::{
+    fs::{CWD, FileType, Mode, mknodat},
+    process::Signal,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -16,6 +19,13 @@ use crate::{
 fn weight(host: &str, weight: u16) -> Value {
     json!({"command": "set-weight", "host": host, "weight": weight})
 }
+
+fn pipe(path: &Path) {
+    mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+}
+
+/// What is said of something in the place of the file, and what puts it there.
+type Pit = (&'static str, fn(&Path));
 
 const W1: &str = "name = \"w1\"";
 
@@ -184,4 +194,40 @@ async fn with_a_file_of_their_own_for_services_the_settings_are_never_written() 
     node.up().await;
     assert_eq!(node.revision(), 4);
     assert_eq!(node.file(), settings);
+}
+
+#[tokio::test]
+async fn what_takes_the_place_of_the_file_and_is_none_is_said_and_waited_for_by_nobody() {
+    let node = Node::start(&config(&hosts())).await;
+    node.done(weight("web/blue/w1", 3));
+    let path = node.folder.join("pointsman.toml");
+    let aside = node.folder.join("aside.toml");
+    fs::rename(&path, &aside).unwrap();
+    let pits: [Pit; 5] = [
+        ("no ordinary file", pipe),
+        ("is a directory", |path| fs::create_dir(path).unwrap()),
+        ("no such file", |path| symlink("nowhere", path).unwrap()),
+        ("no ordinary file", |path| {
+            symlink("/dev/zero", path).unwrap()
+        }),
+        ("symbolic links", |path| symlink(path, path).unwrap()),
+    ];
+    for (says, dig) in pits {
+        dig(&path);
+        for command in [
+            weight("web/blue/w1", 4),
+            json!({"command": "reload"}),
+            json!({"command": "diff"}),
+        ] {
+            let (code, message) = node.refused(command.clone());
+            assert_eq!(code, "failed", "{command}: {message}");
+            assert!(message.contains(says), "{command}: {message}");
+        }
+        assert_eq!(node.shown()[0]["group"][0]["host"][0]["weight"], 3);
+        let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir(&path));
+    }
+    fs::rename(&aside, &path).unwrap();
+    node.done(weight("web/blue/w1", 5));
+    assert_eq!(node.revision(), 3);
+    assert!(node.leftovers().is_empty(), "{:?}", node.leftovers());
 }

@@ -178,3 +178,58 @@ async fn names_that_the_settings_do_not_give_are_refused_however_they_come() {
     let (code, message) = node.refused(json!({"command": "rollback", "revision": 1}));
     assert_eq!(code, "invalid", "its program is gone: {message}");
 }
+
+/// A service whose hosts show certificates, for which `file` vouches.
+fn vouched(file: &str) -> String {
+    let probe =
+        "probe = { kind = \"tls\", ca = \"ours\", interval = \"200ms\", timeout = \"100ms\" }";
+    let name = "name = \"blue\"\n";
+    let certificates = format!("[certificates.ours]\ncert_file = \"{file}\"\n");
+    let service = service("web", &["127.0.0.1:0"], &hosts(), "");
+    settings(&certificates) + &service.replacen(name, &format!("{name}{probe}\n"), 1)
+}
+
+const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/authority.pem");
+
+#[tokio::test]
+async fn certificates_that_cannot_be_read_are_refused_before_anything_changes() {
+    let node = Node::start(&vouched(AUTHORITY)).await;
+    eventually!(host(&node, 0)["health"] == "down");
+    let no_certificate = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    for file in ["/nowhere/ours.pem", no_certificate] {
+        node.write(&vouched(file).replace("drain_timeout = \"0s\"", "drain_timeout = \"1s\""));
+        let (code, message) = node.refused(json!({"command": "reload"}));
+        assert_eq!(code, "failed", "{message}");
+        for words in ["the hosts of web/blue cannot be probed", file] {
+            assert!(message.contains(words), "{words}: {message}");
+        }
+    }
+    assert_eq!(node.revision(), 1);
+    let reason = host(&node, 0)["reason"].to_string();
+    assert!(
+        reason.contains("refused"),
+        "it is probed as before: {reason}"
+    );
+    assert!(
+        !node.log().contains("its hosts cannot be probed"),
+        "{}",
+        node.log()
+    );
+
+    // However it comes.
+    let certificates = "[certificates.ours]\ncert_file = \"/nowhere/ours.pem\"\n";
+    let plain = service("web", &["127.0.0.1:0"], &hosts(), "");
+    node.write(&(settings(certificates) + &plain));
+    node.done(json!({"command": "reload"}));
+    let mut services = node.shown();
+    services[0]["group"][0]["probe"] = json!({"kind": "http", "tls": true, "ca": "ours"});
+    for command in [
+        json!({"command": "replace", "services": services}),
+        json!({"command": "rollback", "revision": 1}),
+    ] {
+        let (code, message) = node.refused(command);
+        assert_eq!(code, "failed", "{message}");
+        assert!(message.contains("/nowhere/ours.pem"), "{message}");
+    }
+    assert_eq!(node.revision(), 2);
+}

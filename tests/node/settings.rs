@@ -122,6 +122,42 @@ async fn an_address_that_cannot_be_bound_refuses_the_reload_and_changes_nothing(
 }
 
 #[tokio::test]
+async fn a_dry_run_of_a_reload_tries_the_settings_and_takes_in_none() {
+    let node = Node::start(&config("")).await;
+    let dry = || json!({"command": "reload", "dry_run": true});
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (settings, code, says) in [
+        (with_http(&address), "failed", address.as_str()),
+        (
+            config(
+                "[bus]\nbrokers = [\"stomp://127.0.0.1:9\"]\nlogin = \"a\"\npasscode = { file = \"none\" }",
+            ),
+            "failed",
+            "none",
+        ),
+        (config("access_log = 7"), "invalid", "access_log"),
+    ] {
+        node.write(&settings);
+        let refused = node.refused(dry());
+        assert_eq!(refused.0, code, "{refused:?}");
+        assert!(refused.1.contains(says), "{refused:?}");
+        assert_eq!(refused, node.refused(reload()));
+    }
+    drop(taken);
+    let moved = config("access_log = true\n[admin]\nsocket = \"other.sock\"");
+    node.write(&moved.replace("threads = 1", "threads = 2"));
+    let told = json!({"settings": ["admin", "node.access_log"], "restart": ["node.threads"]});
+    for _ in 0..2 {
+        assert_eq!(node.done(dry())["data"], told);
+        assert!(!node.folder.join("other.sock").exists());
+    }
+    assert_eq!(node.done(reload())["data"], told);
+    let who = json!({"command": WHO});
+    assert_eq!(node.ask_at("other.sock", &who).unwrap().0, 200);
+}
+
+#[tokio::test]
 async fn names_of_the_http_door_change_on_the_same_socket() {
     let node = Node::start(&with_http("127.0.0.1:0")).await;
     let token = node.login("ada");

@@ -106,6 +106,19 @@ async fn a_port_in_use() {
 }
 
 #[tokio::test]
+async fn certificates_for_a_probe_that_cannot_be_read() {
+    let probe = "name = \"blue\"\nprobe = { kind = \"tls\", ca = \"ours\" }\n";
+    let text = config("", &["127.0.0.1:7001".parse().unwrap()]);
+    let text = text.replacen("name = \"blue\"\n", probe, 1);
+    let text = format!("{text}[certificates.ours]\ncert_file = \"/nowhere/ours.pem\"\n");
+    let (code, complaint) = refused(&text).await;
+    assert_eq!(code, 1, "{complaint}");
+    let expected = "pointsman: the hosts of web/blue cannot be probed: \
+                    the certificates that it trusts cannot be used: /nowhere/ours.pem: ";
+    assert!(last_line(&complaint).starts_with(expected), "{complaint}");
+}
+
+#[tokio::test]
 async fn an_address_that_is_not_ours() {
     let (code, complaint) = refused(&listening_on("192.0.2.1:0", "", &[])).await;
     assert_eq!(code, 1);

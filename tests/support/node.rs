@@ -139,6 +139,20 @@ impl Node {
         kill_process(Pid::from_child(child), signal).unwrap();
     }
 
+    /// How much memory it has in use, in bytes.
+    pub fn memory(&self) -> usize {
+        let id = self.child.as_ref().unwrap().id();
+        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib: usize = line
+            .unwrap()
+            .trim()
+            .trim_end_matches(" kB")
+            .parse()
+            .unwrap();
+        kib * 1024
+    }
+
     fn log_path(&self) -> PathBuf {
         self.folder.join(format!("log-{}", self.starts))
     }
@@ -396,7 +410,8 @@ fn authorization(token: Option<&str>) -> String {
     })
 }
 
-fn post(host: &str, path: &str, token: Option<&str>, body: &Value) -> String {
+/// The text of a request that posts.
+pub fn post(host: &str, path: &str, token: Option<&str>, body: &Value) -> String {
     let (body, authorization) = (body.to_string(), authorization(token));
     let length = body.len();
     format!(
@@ -405,7 +420,8 @@ fn post(host: &str, path: &str, token: Option<&str>, body: &Value) -> String {
     )
 }
 
-fn exchange(mut stream: impl Read + Write, request: &str) -> Option<Reply> {
+/// Sends a request and reads its answer; `None` when there is none.
+pub fn exchange(mut stream: impl Read + Write, request: &str) -> Option<Reply> {
     stream.write_all(request.as_bytes()).ok()?;
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;

@@ -10,6 +10,7 @@ use crate::{
         clock::Clock,
         ldap::Ldap,
         radius::{self, Radius},
+        tls::Identity,
     },
     config::{self, Backend, RecheckWith},
     model::error::CommandError,
@@ -69,9 +70,16 @@ fn radius(settings: &config::Radius, node: &str) -> Result<Radius, Vec<String>> 
         host: server.host().to_owned(),
         port: server.port(),
     };
-    let tls = |tls: &config::RadiusTls| radius::TlsFiles {
-        ca_file: tls.ca_file.clone(),
-        identity: tls.cert_file.clone().zip(tls.key_file.clone()),
+    let tls = |tls: &config::RadiusTls| {
+        let identity = tls.cert_file.clone().zip(tls.key_file.clone());
+        let identity = identity.map(|(cert_file, key_file)| Identity {
+            cert_file,
+            key_file,
+        });
+        radius::TlsFiles {
+            ca_file: tls.ca_file.clone(),
+            identity,
+        }
     };
     let options = radius::Options {
         servers: settings.servers.iter().map(server).collect(),

@@ -5,10 +5,43 @@ use std::{collections::HashMap, ops::Range};
 
 use ldap3::SearchEntry;
 
+/// Since when failed log-ins have locked an account; `000001010000Z`: somebody has, for good.
+const LOCKED_TIME: &str = "pwdAccountLockedTime";
+/// The entry with the password policy of an account, where it is not that of all.
+pub(super) const POLICY: &str = "pwdPolicySubentry";
+/// How long its locks last, in seconds; 0: until somebody lifts them. The same without it.
+pub(super) const LOCKOUT_DURATION: &str = "pwdLockoutDuration";
+
+/// How long a lock lasts that failed log-ins have set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lasts {
+    /// It is over: the server has just let them in.
+    Over,
+    /// So many seconds from when it was set.
+    Seconds(i64),
+    /// Until it is gone from the entry.
+    Unknown,
+}
+
+/// How long locks last by the `pwdLockoutDuration` of a policy that could be read.
+pub(super) fn lasts(duration: Option<&str>) -> Lasts {
+    match duration.map(|text| text.trim().parse::<i64>()) {
+        Some(Ok(seconds @ 1..)) => Lasts::Seconds(seconds),
+        Some(Ok(_) | Err(_)) | None => Lasts::Unknown,
+    }
+}
+
+/// The policy that says how long the lock of this account lasts, if it has one that ends.
+pub(super) fn policy_of_lock(entry: &SearchEntry) -> Option<&str> {
+    seconds_since_1970(value(&entry.attrs, LOCKED_TIME)?)?;
+    value(&entry.attrs, POLICY)
+}
+
 /// What is read of an account, where the server lets it be read.
-pub(super) const ATTRIBUTES: [&str; 10] = [
+pub(super) const ATTRIBUTES: [&str; 11] = [
     // draft-behera-ldap-password-policy-10 section 5.3: OpenLDAP and others
-    "pwdAccountLockedTime",
+    LOCKED_TIME,
+    POLICY,
     "pwdStartTime",
     "pwdEndTime",
     "pwdReset",
@@ -33,18 +66,26 @@ const PASSWORD_EXPIRED: i64 = 0x80_0000;
 const SINCE_1601: i64 = 11_644_473_600;
 
 /// What is wrong with the account at `now`, in seconds since 1970; `None` if nothing is, as far
-/// as the entry tells.
-pub(super) fn wrong(entry: &SearchEntry, now: i64) -> Option<&'static str> {
+/// as the entry tells. A lock that failed log-ins have set is counted while it `lasts`: servers
+/// leave it in the entry until the next log-in that succeeds.
+pub(super) fn wrong(entry: &SearchEntry, now: i64, lasts: Lasts) -> Option<&'static str> {
     let text = |name| value(&entry.attrs, name);
     let number = |name| text(name).and_then(|text| text.trim().parse::<i64>().ok());
     let is_true = |name| text(name).is_some_and(|text| text.eq_ignore_ascii_case("true"));
     let bits = |name, bits| number(name).is_some_and(|number| number & bits != 0);
     let computed = "msDS-User-Account-Control-Computed";
 
-    // When a lock ends by itself is not in the entry; the next log-in that succeeds removes it.
-    let locked = text("pwdAccountLockedTime").is_some()
-        || number("lockoutTime").is_some_and(|time| time > 0)
-        || bits(computed, LOCKED);
+    let holds = |since: i64| match lasts {
+        Lasts::Over => false,
+        Lasts::Seconds(seconds) => now < since.saturating_add(seconds),
+        Lasts::Unknown => true,
+    };
+    let locked = text(LOCKED_TIME).is_some_and(|time| seconds_since_1970(time).is_none_or(holds))
+        // Active Directory computes from this whether the lock still holds.
+        || match number(computed) {
+            Some(number) => number & LOCKED != 0,
+            None => lasts != Lasts::Over && number("lockoutTime").is_some_and(|time| time > 0),
+        };
     let disabled = bits("userAccountControl", DISABLED) || is_true("nsAccountLock");
     let before = text("pwdStartTime").is_some_and(|time| is_after(time, now) != Some(false));
     let after = text("pwdEndTime").is_some_and(|time| is_after(time, now) != Some(true))
@@ -97,10 +138,14 @@ fn windows_over(ticks: i64, now: i64) -> bool {
 /// Whether `time` (RFC 4517 section 3.3.13, in UTC to the second) is after `now`; `None` if it
 /// cannot be read.
 fn is_after(time: &str, now: i64) -> Option<bool> {
+    seconds_since_1970(time).map(|time| time > now)
+}
+
+fn seconds_since_1970(time: &str) -> Option<i64> {
     let part = |range: Range<usize>| -> Option<i64> { time.get(range)?.parse().ok() };
     let days = days_since_1970(part(0..4)?, part(4..6)?, part(6..8)?);
     let seconds = part(8..10)? * 3600 + part(10..12)? * 60 + part(12..14)?;
-    Some(days * 86_400 + seconds > now)
+    Some(days * 86_400 + seconds)
 }
 
 /// Days from 1970-01-01 in the Gregorian calendar, counted from a March, so that the day that a
@@ -121,14 +166,51 @@ mod tests {
     /// 2026-11-23 04:00:00 UTC
     const NOW: i64 = 1_795_406_400;
 
-    fn state(name: &str, value: &str) -> Option<&'static str> {
-        let attrs = HashMap::from([(name.to_owned(), vec![value.to_owned()])]);
-        let entry = SearchEntry {
+    fn entry(attributes: &[(&str, &str)]) -> SearchEntry {
+        let attributes = attributes.iter();
+        SearchEntry {
             dn: String::new(),
-            attrs,
+            attrs: attributes
+                .map(|(name, value)| ((*name).to_owned(), vec![(*value).to_owned()]))
+                .collect(),
             bin_attrs: HashMap::new(),
-        };
-        wrong(&entry, NOW)
+        }
+    }
+
+    fn state(name: &str, value: &str) -> Option<&'static str> {
+        wrong(&entry(&[(name, value)]), NOW, Lasts::Unknown)
+    }
+
+    #[test]
+    fn a_lock_set_by_failures_ends_with_its_time_and_one_set_by_hand_does_not() {
+        let minute = entry(&[(LOCKED_TIME, "20261123035900Z"), (POLICY, "cn=p")]);
+        assert_eq!(policy_of_lock(&minute), Some("cn=p"));
+        for (lasts, locked) in [
+            (lasts(Some("61")), true),
+            (lasts(Some("60")), false),
+            (lasts(Some("0")), true),
+            (lasts(Some("soon")), true),
+            (lasts(None), true),
+            (Lasts::Over, false),
+        ] {
+            assert_eq!(wrong(&minute, NOW, lasts).is_some(), locked, "{lasts:?}");
+        }
+        let by_hand = entry(&[(LOCKED_TIME, "000001010000Z"), (POLICY, "cn=p")]);
+        assert_eq!(policy_of_lock(&by_hand), None);
+        for lasts in [Lasts::Over, Lasts::Seconds(1), Lasts::Unknown] {
+            assert_eq!(wrong(&by_hand, NOW, lasts), Some("the account is locked"));
+        }
+        let computed = "msDS-User-Account-Control-Computed";
+        let since = ("lockoutTime", "134397000000000000");
+        for (attributes, lasts, locked) in [
+            (&[since][..], Lasts::Unknown, true),
+            (&[since], Lasts::Over, false),
+            (&[since, (computed, "0")], Lasts::Unknown, false),
+            (&[since, (computed, "16")], Lasts::Over, true),
+        ] {
+            let found = wrong(&entry(attributes), NOW, lasts);
+            assert_eq!(found.is_some(), locked, "{attributes:?} {lasts:?}");
+        }
     }
 
     #[test]

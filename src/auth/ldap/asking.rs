@@ -103,7 +103,8 @@ impl Inner {
                 }
             }
         }
-        self.inspect(searcher, &person, steps).await
+        let just_let_in = matches!(question, Question::LogIn(..));
+        self.inspect(searcher, &person, just_let_in, steps).await
     }
 
     /// By template: the bind comes first, and who logs in looks at their own entry, unless there
@@ -121,10 +122,10 @@ impl Inner {
             Err(outcome) => return Ok(Err(outcome)),
         };
         let Some(service) = service else {
-            return self.inspect(&mut own, &person, steps).await;
+            return self.inspect(&mut own, &person, true, steps).await;
         };
         let mut searcher = self.searcher(server, service, steps).await?;
-        let done = self.inspect(&mut searcher, &person, steps).await?;
+        let done = self.inspect(&mut searcher, &person, true, steps).await?;
         self.pool.put(server, searcher);
         Ok(done)
     }

@@ -1,26 +1,28 @@
 //! A fence between a server and the library that reads what it says: whole messages only, each
-//! of a bounded length and depth, and a bounded number of bytes in answer to a request.
-//! It must not know what is in a message.
+//! of a bounded length and depth and of the shape of an answer to what was asked last, and a
+//! bounded number of bytes in answer to a request.
+//! It must not know what an answer means.
 
 use std::{
     io,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
     net::UnixStream,
 };
 
-use super::frame::{self, MAX_MESSAGE};
+use super::{
+    frame::{self, MAX_MESSAGE},
+    shape::Asked,
+};
 
 /// What a server may say, in bytes, until it is asked something again.
 const MAX_ANSWER: usize = 4 * MAX_MESSAGE;
-/// What goes to the server at once, in bytes.
-const CHUNK: usize = 4096;
 
 /// Why a connection has ended; the library on the other side only sees that it did.
 #[derive(Clone, Debug, Default)]
@@ -45,27 +47,28 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let (from_server, mut to_server) = tokio::io::split(server);
-    let (mut from_library, mut to_library) = library.into_split();
-    let said = AtomicUsize::new(0);
+    let (from_library, mut to_library) = library.into_split();
+    let (said, last) = (AtomicUsize::new(0), AtomicU64::new(0));
     let asking = async {
-        let mut chunk = [0; CHUNK];
-        loop {
-            let count = from_library.read(&mut chunk).await?;
-            if count == 0 {
-                return to_server.shutdown().await;
-            }
+        let mut from_library = BufReader::new(from_library);
+        while let Some(request) = frame::read(&mut from_library).await? {
+            let asked = Asked::by(&request).unwrap_or_default();
+            last.store(asked.packed(), Ordering::Relaxed);
             said.store(0, Ordering::Relaxed);
-            to_server
-                .write_all(chunk.get(..count).unwrap_or_default())
-                .await?;
+            to_server.write_all(&request).await?;
             to_server.flush().await?;
         }
+        to_server.shutdown().await
     };
     let answering = async {
         let mut from_server = BufReader::new(from_server);
         while let Some(message) = frame::read(&mut from_server).await? {
             if said.fetch_add(message.len(), Ordering::Relaxed) > MAX_ANSWER {
                 return Err(io::Error::other("an answer of more than 4 MiB"));
+            }
+            let asked = Asked::unpacked(last.load(Ordering::Relaxed));
+            if !asked.is_answered_by(&message) {
+                return Err(io::Error::other("something that is no answer in LDAP"));
             }
             to_library.write_all(&message).await?;
         }

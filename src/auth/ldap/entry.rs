@@ -7,7 +7,8 @@ use ldap3::{Scope, SearchEntry};
 
 use super::{
     super::Accepted,
-    Inner, Lookup, Outcome, Steps, account,
+    Inner, Lookup, Outcome, Steps,
+    account::{self, Lasts},
     connection::{Connection, Search, Trouble},
     groups,
 };
@@ -27,15 +28,20 @@ pub(super) fn reject<T>(because: impl Into<String>) -> Next<T> {
 }
 
 impl Inner {
-    /// What the entry says now: whether the account is good, and which groups it is in.
+    /// What the entry says now: whether the account is good, and which groups it is in. Whether
+    /// the server has `just_let_in` the person settles what the entry may leave open.
     pub(super) async fn inspect(
         &self,
         connection: &mut Connection,
         person: &Person,
+        just_let_in: bool,
         steps: &Steps,
     ) -> Next<Accepted> {
         let names = self.names();
-        let Some(entry) = self.read(connection, &person.dn, &names).await? else {
+        let fixed = account::ATTRIBUTES.iter().chain([&groups::MEMBER_OF]);
+        let mut attributes: Vec<String> = fixed.map(ToString::to_string).collect();
+        attributes.extend_from_slice(&names);
+        let Some(entry) = self.read(connection, &person.dn, &attributes).await? else {
             let by_template = matches!(self.options.lookup, Lookup::Template(_));
             // Not everybody may read their own entry; that they exist, the bind has shown.
             if by_template && self.options.service.is_none() {
@@ -47,7 +53,11 @@ impl Inner {
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(i64::MAX);
-        if let Some(wrong) = account::wrong(&entry, now) {
+        let lasts = match just_let_in {
+            true => Lasts::Over,
+            false => self.lock_lasts(connection, &entry).await?,
+        };
+        if let Some(wrong) = account::wrong(&entry, now, lasts) {
             steps.tell(|| format!("the entry says: {wrong}"));
             return reject(wrong);
         }
@@ -84,20 +94,33 @@ impl Inner {
         })
     }
 
+    /// How long a lock of this account lasts, where its policy may be read.
+    async fn lock_lasts(
+        &self,
+        connection: &mut Connection,
+        entry: &SearchEntry,
+    ) -> Result<Lasts, Trouble> {
+        let Some(policy) = account::policy_of_lock(entry) else {
+            return Ok(Lasts::Unknown);
+        };
+        let duration = [account::LOCKOUT_DURATION.to_owned()];
+        let policy = self.read(connection, policy, &duration).await?;
+        Ok(policy.map_or(Lasts::Unknown, |policy| {
+            account::lasts(account::value(&policy.attrs, account::LOCKOUT_DURATION))
+        }))
+    }
+
     async fn read(
         &self,
         connection: &mut Connection,
         dn: &str,
-        names: &[String],
+        attributes: &[String],
     ) -> Result<Option<SearchEntry>, Trouble> {
-        let fixed = account::ATTRIBUTES.iter().chain([&groups::MEMBER_OF]);
-        let mut attributes: Vec<String> = fixed.map(ToString::to_string).collect();
-        attributes.extend_from_slice(names);
         let search = Search {
             base: dn,
             scope: Scope::Base,
             filter: "(objectClass=*)",
-            attributes: &attributes,
+            attributes,
             most: 1,
             time: self.options.timeout,
         };

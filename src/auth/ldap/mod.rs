@@ -26,6 +26,7 @@ mod frame;
 mod groups;
 mod pool;
 mod server;
+mod shape;
 
 use asking::Question;
 use connection::{Connection, Trouble};
@@ -206,8 +207,8 @@ impl Inner {
         Outcome::Unavailable(troubles.join("; "))
     }
 
-    /// Asks in a task of its own: the library panics at some malformed answers, and that must
-    /// not take anything else along. Whoever stops waiting stops the task.
+    /// Asks in a task of its own: should the library panic at an answer that the cage has let
+    /// through, that must not take anything else along. Whoever stops waiting stops the task.
     async fn ask_one(
         self: &Arc<Self>,
         index: usize,

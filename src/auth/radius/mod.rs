@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     Accepted, Answering, Authenticator, Credentials, Outcome, Presence, Steps, Vouched,
-    clock::Clock,
+    clock::Clock, tls::client,
 };
 
 mod answer;
@@ -103,14 +103,12 @@ impl Radius {
         if options.servers.is_empty() {
             problems.push("there is no RADIUS server".to_owned());
         }
-        let tls = match options.tls.as_ref().map(tls::config) {
-            Some(Ok(config)) => Some(config),
-            Some(Err(problem)) => {
-                problems.push(problem);
-                None
-            }
-            None => None,
-        };
+        let config = |files: &TlsFiles| client(Some(&files.ca_file), files.identity.as_ref());
+        let tls = options.tls.as_ref().map(config).transpose();
+        let tls = tls.unwrap_or_else(|error| {
+            problems.push(error.to_string());
+            None
+        });
         let secret = options.secret.clone();
         let secret = secret.or_else(|| options.tls.as_ref().map(|_| RADSEC.into()));
         let secret = secret.filter(|secret| !secret.expose_secret().is_empty());

@@ -6,11 +6,7 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
-};
+use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -19,6 +15,7 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
+    super::tls::Identity,
     answer::Answer,
     exchange::{Asking, Ignored, Silence},
     packet::MAX_PACKET,
@@ -32,44 +29,8 @@ const MOST_IGNORED: usize = 64;
 pub struct TlsFiles {
     /// The authorities that may vouch for the servers, as PEM.
     pub ca_file: PathBuf,
-    /// The certificate and the private key that this node shows, as PEM.
-    pub identity: Option<(PathBuf, PathBuf)>,
-}
-
-/// Reads the files.
-///
-/// # Errors
-/// Which cannot be used, and why.
-pub(super) fn config(files: &TlsFiles) -> Result<Arc<ClientConfig>, String> {
-    let TlsFiles { ca_file, identity } = files;
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(ca_file)? {
-        let added = roots.add(certificate);
-        added.map_err(|error| format!("{}: {error}", ca_file.display()))?;
-    }
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(roots);
-    let config = match identity {
-        None => builder.with_no_client_auth(),
-        Some((cert_file, key_file)) => {
-            let key = PrivateKeyDer::from_pem_file(key_file);
-            let key = key.map_err(|error| format!("{}: {error}", key_file.display()))?;
-            let config = builder.with_client_auth_cert(certificates(cert_file)?, key);
-            config.map_err(|error| format!("{}: {error}", cert_file.display()))?
-        }
-    };
-    Ok(Arc::new(config))
-}
-
-fn certificates(file: &PathBuf) -> Result<Vec<CertificateDer<'static>>, String> {
-    let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
-    let read: Vec<_> = read.map_err(|error| format!("{}: {error}", file.display()))?;
-    if read.is_empty() {
-        return Err(format!("{}: there is no certificate in it", file.display()));
-    }
-    Ok(read)
+    /// What this node shows of itself.
+    pub identity: Option<Identity>,
 }
 
 /// Asks the server at `address`, which must show a certificate for `name`. When the connection

@@ -209,3 +209,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_name_that_a_directory_takes_for_another_has_its_delays() {
+    for name in [
+        "ZO\u{cb}",
+        "zoe\u{308}",
+        "\u{ff5a}\u{ff4f}\u{eb}",
+        " z o e ",
+        "zo\u{ad}e\u{200b}",
+        "zo\u{212f}",
+    ] {
+        assert_eq!(folded(name), "zoe", "{name:?}");
+    }
+    for name in ["zo", "zoee", "z-oe", "zo\u{3b5}", ""] {
+        assert_ne!(folded(name), "zoe", "{name:?}");
+    }
+}

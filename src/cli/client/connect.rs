@@ -22,7 +22,7 @@ use rustls::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream, lookup_host},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_rustls::TlsConnector;
 
@@ -33,6 +33,8 @@ use super::{
 
 /// How long a connection may take to stand.
 const CONNECT: Duration = Duration::from_secs(5);
+/// How long to wait where nobody more can wait to be let in.
+const AGAIN: Duration = Duration::from_millis(20);
 /// The authorities that the system trusts.
 const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
@@ -83,7 +85,7 @@ async fn open(via: &Via, ca_file: Option<&Path>) -> Result<Box<dyn Bytestream>, 
     };
     Ok(match via {
         Via::Bus(_) => return Err(failed(io::Error::other("a broker speaks no HTTP"))),
-        Via::Unix(path) => Box::new(UnixStream::connect(path).await.map_err(failed)?),
+        Via::Unix(path) => Box::new(dial_local(path).await.map_err(failed)?),
         Via::Http(place) => Box::new(dial(place, true).await.map_err(failed)?),
         Via::Https(place) => {
             let config = trust(ca_file.unwrap_or(Path::new(SYSTEM_AUTHORITIES)))?;
@@ -102,6 +104,16 @@ async fn open(via: &Via, ca_file: Option<&Path>) -> Result<Box<dyn Bytestream>, 
             })?)
         }
     })
+}
+
+/// Where so many wait to be let in that there is no room to wait, tries again until it is too late.
+async fn dial_local(path: &Path) -> io::Result<UnixStream> {
+    loop {
+        match UnixStream::connect(path).await {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => sleep(AGAIN).await,
+            connected => return connected,
+        }
+    }
 }
 
 async fn dial(place: &Place, loopback_only: bool) -> io::Result<TcpStream> {

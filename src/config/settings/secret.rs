@@ -3,7 +3,6 @@
 
 use std::{
     env, fmt,
-    fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -13,6 +12,8 @@ use serde::{
     Deserialize, Deserializer, Serialize,
     de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
 };
+
+use crate::config::text;
 
 /// The longest secret, in bytes.
 const MAX_SECRET: usize = 64 * 1024;
@@ -99,7 +100,7 @@ fn read(path: &Path) -> Result<SecretString, SecretError> {
     let mut text = String::new();
     // Two more than a secret may have: room for the line break.
     let most = u64::try_from(MAX_SECRET + 2).unwrap_or(u64::MAX);
-    let file = File::open(path).map_err(error)?;
+    let file = text::open(path).map_err(error)?;
     file.take(most).read_to_string(&mut text).map_err(error)?;
     if text.ends_with('\n') {
         text.pop();

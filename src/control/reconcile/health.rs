@@ -10,13 +10,13 @@ use super::{Kept, Runtime, Surroundings};
 use crate::{
     health::{
         Means, Outcome, Target,
-        checker::{Checker, Wanted},
+        checker::{CannotProbe, Checker, Ready, Wanted},
         report::Report,
     },
     model::{
         event::Event,
         name::{GroupPath, HostPath, Name},
-        topology::{Admin, Topology},
+        topology::{Admin, Group, Service, Topology},
     },
 };
 
@@ -27,6 +27,13 @@ const WAITING: usize = 10_000;
 pub(super) fn base() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_millis() as u64)
+}
+
+fn path(service: &Service, group: &Group) -> GroupPath {
+    GroupPath {
+        service: service.name.clone(),
+        group: group.name.clone(),
+    }
 }
 
 impl Runtime {
@@ -47,6 +54,33 @@ impl Runtime {
     /// Has `checker` probe what is wanted from now on.
     pub(in crate::control) fn set_checker(&mut self, checker: Checker) {
         self.checker = Some(checker);
+    }
+
+    /// Makes the probes of `next` that are not there yet, by `means` where new ones are to come.
+    ///
+    /// # Errors
+    /// The first that cannot be made.
+    pub(in crate::control) fn prepare_probes(
+        &self,
+        next: &Topology,
+        means: Option<&Means>,
+    ) -> Result<Ready, CannotProbe> {
+        let Some(checker) = &self.checker else {
+            return Ok(Ready::default());
+        };
+        let groups = next.services.iter().flat_map(|service| {
+            let groups = service.groups.iter();
+            groups.map(|group| (path(service, group), group))
+        });
+        let probes = groups.filter_map(|(path, group)| Some((path, group.probe.as_ref()?)));
+        checker.prepare(probes, means)
+    }
+
+    /// Has `ready` used by the next commit or [`Self::check_again`].
+    pub(in crate::control) fn take_in_probes(&mut self, ready: Ready) {
+        if let Some(checker) = &mut self.checker {
+            checker.take_in(ready);
+        }
     }
 
     /// What probes have from the settings, from the next commit or [`Self::check_again`] on.
@@ -74,10 +108,7 @@ impl Runtime {
         for service in &next.services {
             for group in &service.groups {
                 let Some(probe) = &group.probe else { continue };
-                let path = GroupPath {
-                    service: service.name.clone(),
-                    group: group.name.clone(),
-                };
+                let path = path(service, group);
                 let hosts = group.hosts.iter();
                 let probed = hosts.filter(|host| host.admin != Admin::Disabled);
                 let targets = probed.map(|host| Target {

@@ -5,6 +5,7 @@ use axum::{
     extract::{Extension, Request as HttpRequest, State},
     response::Response,
 };
+use serde_json::Value;
 
 use super::{
     Api, body,
@@ -12,7 +13,7 @@ use super::{
     guard::Id,
     reply::{self, Refusal},
 };
-use crate::model::command::Request;
+use crate::{doors::strict, model::command::Request};
 
 /// The largest command: `replace` brings a whole configuration.
 const MAX_COMMAND: usize = 1024 * 1024;
@@ -40,7 +41,13 @@ pub(super) async fn execute(
 }
 
 fn parse(text: &[u8]) -> Result<Request, Refusal> {
-    let value = serde_json::from_slice(text)
-        .map_err(|error| Refusal::invalid(format!("the body is not JSON: {error}")))?;
+    let value = strict::parse(text).map_err(|why| {
+        // Of what is no JSON to anybody, it helps to hear where.
+        let why = match serde_json::from_slice::<Value>(text) {
+            Err(error) => format!("it is not JSON: {error}"),
+            Ok(_) => why.to_owned(),
+        };
+        Refusal::invalid(format!("the body cannot be used: {why}"))
+    })?;
     Request::from_json(value).map_err(|error| Refusal::invalid(error.message))
 }

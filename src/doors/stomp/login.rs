@@ -14,11 +14,13 @@ use super::{
     key::Key,
     message::{Done, Message},
     refusal::Refusal,
-    strict,
 };
 use crate::{
     control::record::{Entry, Once},
-    doors::authority::{Attempt, LoginReply, Proof},
+    doors::{
+        authority::{Attempt, LoginReply, Proof},
+        strict,
+    },
     model::{
         error::{Code, CommandError},
         principal::Door,

@@ -18,7 +18,6 @@ mod message;
 mod refusal;
 pub mod seal;
 mod serve;
-mod strict;
 pub mod token;
 pub mod vault;
 

@@ -8,7 +8,8 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use ring::hmac;
 use serde_json::{Map, Value, json};
 
-use super::{key::Key, strict};
+use super::key::Key;
+use crate::doors::strict;
 
 /// The longest id of a login that is looked up.
 const MAX_KID: usize = 64;

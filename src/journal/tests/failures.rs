@@ -263,3 +263,29 @@ fn nothing_is_written_into_a_journal_that_was_removed_until_it_is_put_back() {
     drop(journal);
     assert_eq!(dir.open().last().unwrap().unwrap().state.revision, 2);
 }
+
+#[test]
+fn a_log_that_is_removed_or_replaced_while_it_runs_takes_nothing_with_it() {
+    let dir = Dir::new();
+    let log = dir.join("journal.db-wal");
+    let mut journal = dir.open();
+    journal.record(&[entry(1, 9)]).unwrap();
+    std::fs::remove_file(&log).unwrap();
+    journal.record(&[entry(2, 9)]).unwrap();
+    std::fs::rename(&log, dir.join("old")).unwrap();
+    std::fs::write(&log, "another log\n".repeat(1000)).unwrap();
+    journal.record(&[entry(3, 9)]).unwrap();
+    assert!(log.exists());
+    // As after a kill: what is found under the names that the next start knows.
+    let copy = Dir::new();
+    for name in [FILE, "journal.db-wal"] {
+        std::fs::copy(dir.join(name), copy.join(name)).unwrap();
+    }
+    let found = copy.open();
+    assert_eq!(
+        found.last().unwrap().unwrap().state.topology,
+        topology(3, 9)
+    );
+    assert_eq!(found.last_sequence(), journal.last_sequence());
+    assert_eq!(found.history(9).unwrap().len(), 3);
+}

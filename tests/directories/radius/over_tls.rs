@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use pointsman::auth::radius::TlsFiles;
+use pointsman::auth::{radius::TlsFiles, tls::Identity};
 use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
@@ -85,10 +85,10 @@ async fn a_server_that_wants_a_certificate_gets_it() {
     let mut mutual = over_tls(&server, vec![server.listener("mutual")]);
     unavailable(log_in(&radius(mutual.clone()), "ada", "analytical").await);
     let files = mutual.tls.as_mut().unwrap();
-    files.identity = Some((
-        server.certificate("client.pem"),
-        server.certificate("client.key"),
-    ));
+    files.identity = Some(Identity {
+        cert_file: server.certificate("client.pem"),
+        key_file: server.certificate("client.key"),
+    });
     accepted(log_in(&radius(mutual), "ada", "analytical").await);
 }
 
