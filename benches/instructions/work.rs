@@ -5,7 +5,7 @@ use std::{
     env, fs,
     io::{self, BufRead, BufReader, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
     thread,
     time::Duration,
@@ -105,7 +105,7 @@ impl Drop for Subject {
     }
 }
 
-fn run(operation: Operation, features: bool, times: u32, out: &PathBuf) -> io::Result<()> {
+fn run(operation: Operation, features: bool, times: u32, out: &Path) -> io::Result<()> {
     let host = TcpListener::bind("127.0.0.1:0")?;
     let child = Command::new("valgrind")
         .args(["--tool=callgrind", "--quiet", "--collect-systime=yes"])
@@ -138,6 +138,14 @@ fn run(operation: Operation, features: bool, times: u32, out: &PathBuf) -> io::R
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is no data thread, and nothing tells that another process is at rest"
+)]
+fn rest() {
+    thread::sleep(REST);
+}
+
 /// A session: the client's side and the host's, after the first question has arrived.
 fn open(
     balancer: SocketAddr,
@@ -165,7 +173,7 @@ fn open(
 
 fn connection(balancer: SocketAddr, host: &TcpListener, features: bool) -> io::Result<()> {
     let (mut client, mut served) = open(balancer, host, features)?;
-    thread::sleep(REST);
+    rest();
     // The last bytes and the end in one segment.
     send(&served, &ANSWER, SendFlags::MORE)?;
     served.shutdown(Shutdown::Write)?;
@@ -174,11 +182,11 @@ fn connection(balancer: SocketAddr, host: &TcpListener, features: bool) -> io::R
     if answer != ANSWER {
         return Err(io::Error::other("not the answer"));
     }
-    thread::sleep(REST);
+    rest();
     drop(client);
     // The end comes when the balancer has let go: the next one finds it at rest.
     served.read_to_end(&mut answer)?;
-    thread::sleep(REST);
+    rest();
     Ok(())
 }
 

@@ -1,7 +1,10 @@
 //! Connections at a fixed rate, whether or not earlier ones are done: an open loop.
 //! It must not wait for a contestant that is slow; that wait is part of the latency.
 
-use crate::client::{self, Session};
+use crate::{
+    client::{self, Session},
+    contestant::pause,
+};
 use std::{
     net::SocketAddr,
     sync::atomic::Ordering::Relaxed,
@@ -57,7 +60,7 @@ fn beats(rate: f64, stop: CancellationToken) -> mpsc::Receiver<(Instant, usize)>
         let (mut due, mut owed) = (Instant::now(), 0.0);
         while !stop.is_cancelled() {
             due += BEAT;
-            thread::sleep(due.saturating_duration_since(Instant::now()));
+            pause(due.saturating_duration_since(Instant::now()));
             owed += rate * BEAT.as_secs_f64();
             let count = owed as usize;
             owed -= count as f64;

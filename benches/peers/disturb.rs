@@ -1,6 +1,7 @@
 //! What a node has to do besides while it is measured: changes of its configuration.
 //! It must not go on when the node has gone.
 
+use crate::contestant::pause;
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
     os::unix::net::UnixStream,
@@ -73,7 +74,7 @@ fn change(socket: &Path, stop: &AtomicBool, done: &AtomicU64) -> io::Result<()> 
             done.fetch_add(1, Relaxed);
         }
         due += EVERY;
-        thread::sleep(due.saturating_duration_since(Instant::now()));
+        pause(due.saturating_duration_since(Instant::now()));
     }
     Ok(())
 }

@@ -164,6 +164,8 @@ enum Pause {
     Empty,
     /// Nothing waited: others were faster.
     InVain,
+    /// Another lane has less to do, and takes what else comes.
+    Ahead,
     /// Others are to have their turn.
     Turn,
     /// This machine cannot take more connections now.
@@ -205,6 +207,7 @@ impl Acceptor {
                         self.alert = None;
                     }
                 }
+                Pause::Ahead => self.alert = None,
                 Pause::Turn => tokio::task::yield_now().await,
                 Pause::Exhausted(error) => {
                     if warned.is_none_or(|at| at.elapsed() >= SILENCE) {
@@ -221,7 +224,7 @@ impl Acceptor {
         // Who was let in by the kernel before the end is served; closing would reset them.
         // New ones may come all the while, and are not waited for.
         let until = Instant::now() + BACKLOG_SERVED;
-        while let Pause::Turn = self.accept_batch(&service)
+        while let Pause::Turn | Pause::Ahead = self.accept_batch(&service)
             && Instant::now() < until
         {
             tokio::task::yield_now().await;
@@ -234,7 +237,9 @@ impl Acceptor {
             match acceptfrom_with(self.fd.as_fd(), flags) {
                 Ok((client, peer)) => {
                     self.admit(service, client, peer.and_then(|peer| peer.try_into().ok()));
-                    self.watch.got_one();
+                    if self.watch.got_one() {
+                        return Pause::Ahead;
+                    }
                 }
                 Err(Errno::AGAIN) if already == 0 => return Pause::InVain,
                 Err(Errno::AGAIN) => return Pause::Empty,

@@ -1,10 +1,10 @@
 //! Which lanes a listener wakes: all while there is work for them, and at rest just one.
 //! It must not accept, nor know what a connection is.
 //!
-//! A connection wakes every thread that watches its listener, and one of them gets it. That is as
-//! it should be while all have work: whoever has time takes it. At rest the others wake for
-//! nothing, which costs as much as a quarter of a short connection. So a lane that was woken in
-//! vain again and again steps back, and is called as soon as one that watches gets ahead of it.
+//! A connection wakes every thread that watches its listener, and one of them gets it; the others
+//! were woken for nothing, which costs as much as a quarter of a short connection. So a lane steps
+//! back that was woken in vain again and again, or that has more sessions than another one that
+//! watches; and it is called as soon as one that watches has more than it.
 
 use std::{
     sync::{
@@ -23,7 +23,7 @@ use super::lane::Lane;
 
 /// So many times in a row a lane is woken in vain before it steps back.
 const PATIENCE: u32 = 8;
-/// By how many sessions a lane may be ahead of one that stepped back.
+/// By how many sessions a lane may be ahead of another, besides an eighth of what it has.
 const AHEAD: u32 = 2;
 /// How long a lane stays back when nobody calls: whatever keeps the others from it, a connection
 /// waits no longer than this.
@@ -49,6 +49,8 @@ pub(super) struct Watch {
     roster: Arc<Roster>,
     seat: Arc<Seat>,
     in_vain: AtomicU32,
+    /// The one that this lane compares itself with next.
+    next: AtomicUsize,
 }
 
 impl Roster {
@@ -69,36 +71,45 @@ impl Roster {
             roster: Arc::clone(&roster),
             seat: Arc::clone(seat),
             in_vain: AtomicU32::new(0),
+            next: AtomicUsize::new(0),
         };
         roster.seats.iter().map(watch).collect()
     }
 }
 
 impl Watch {
-    /// Takes note that this lane has got a connection, and calls another one back where this one
-    /// has more to do by now.
-    pub(super) fn got_one(&self) {
+    /// Takes note that this lane has got a connection; says whether it is to step back now. It
+    /// compares itself with one other lane at a time, for there may be many.
+    pub(super) fn got_one(&self) -> bool {
         self.in_vain.store(0, Relaxed);
-        let Roster { watching, seats } = &*self.roster;
-        if watching.load(Relaxed) == seats.len() {
-            return;
-        }
-        let away = seats.iter().filter(|seat| seat.away.load(Acquire));
-        let Some(idlest) = away.min_by_key(|seat| seat.lane.sessions()) else {
-            return;
+        let seats = &self.roster.seats;
+        let next = self.next.fetch_add(1, Relaxed) % seats.len().max(1);
+        let Some(other) = seats
+            .get(next)
+            .filter(|seat| !Arc::ptr_eq(seat, &self.seat))
+        else {
+            return false;
         };
-        let ahead = self.seat.lane.sessions() > idlest.lane.sessions().saturating_add(AHEAD);
-        if ahead && idlest.away.swap(false, AcqRel) {
-            idlest.call.notify_one();
+        let mine = self.seat.lane.sessions();
+        let level = other.lane.sessions().saturating_add(AHEAD + mine / 8);
+        if mine <= level {
+            return false;
         }
+        if other.away.swap(false, AcqRel) {
+            other.call.notify_one();
+            return false;
+        }
+        self.step_back()
     }
 
     /// Takes note that this lane was woken in vain; says whether it is to step back now. It is
     /// not if it is the last one.
     pub(super) fn got_none(&self) -> bool {
-        if self.in_vain.fetch_add(1, Relaxed) + 1 < PATIENCE {
-            return false;
-        }
+        self.in_vain.fetch_add(1, Relaxed) + 1 >= PATIENCE && self.step_back()
+    }
+
+    /// Leaves the watch to others, unless there are none.
+    fn step_back(&self) -> bool {
         let others = |watching: usize| (watching > 1).then(|| watching - 1);
         let watching = &self.roster.watching;
         watching.fetch_update(AcqRel, Relaxed, others).is_ok()
@@ -136,6 +147,23 @@ mod tests {
         (0..PATIENCE).any(|_| watch.got_none())
     }
 
+    /// A look at each of two lanes.
+    fn looks_around(watch: &Watch) -> bool {
+        [watch.got_one(), watch.got_one()].contains(&true)
+    }
+
+    #[tokio::test]
+    async fn who_has_more_than_another_that_watches_steps_back() {
+        let lanes = lanes(2);
+        let watches = Roster::watches(&lanes);
+        let mut aboard: Vec<_> = (0..AHEAD).map(|_| Lane::board(&lanes[0])).collect();
+        assert!(!looks_around(&watches[0]));
+        aboard.push(Lane::board(&lanes[0]));
+        assert!(!looks_around(&watches[1]));
+        assert!(looks_around(&watches[0]));
+        assert!(!steps_back(&watches[1]), "it is the last that watches");
+    }
+
     #[tokio::test]
     async fn all_step_back_but_the_last() {
         let watches = Roster::watches(&lanes(3));
@@ -148,7 +176,7 @@ mod tests {
         let watches = Roster::watches(&lanes(2));
         for _ in 0..100 {
             assert!(!(1..PATIENCE).any(|_| watches[0].got_none()));
-            watches[0].got_one();
+            assert!(!watches[0].got_one());
         }
     }
 
@@ -163,7 +191,7 @@ mod tests {
             for _ in 0..=AHEAD {
                 assert!(watches[0].seat.away.load(Acquire));
                 aboard.push(Lane::board(&lanes[1]));
-                watches[1].got_one();
+                assert!(!looks_around(&watches[1]), "it is the last that watches");
             }
             assert!(!watches[0].seat.away.load(Acquire));
         };
