@@ -163,11 +163,13 @@ stream {{
 }
 
 /// Where a Pointsman of that name takes commands.
-pub(crate) fn socket(name: &str, stage: &Stage) -> PathBuf {
-    stage
-        .folder
-        .join(format!("{name}.state"))
-        .join("admin.sock")
+pub(crate) fn socket(name: &str, stage: &Stage, port: u16) -> PathBuf {
+    state(name, stage, port).join("admin.sock")
+}
+
+/// No two nodes share one.
+fn state(name: &str, stage: &Stage, port: u16) -> PathBuf {
+    stage.folder.join(format!("{name}-{port}.state"))
 }
 
 /// What its name ends with says what is different; nothing, and all is as in the others.

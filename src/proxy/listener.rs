@@ -11,6 +11,7 @@ use std::{
 };
 
 use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
     net::{SocketFlags, acceptfrom_with},
 };
@@ -178,10 +179,13 @@ impl Acceptor {
         let mut warned: Option<Instant> = None;
         loop {
             let Some(alert) = &self.alert else {
-                tokio::select! {
+                let called = tokio::select! {
                     biased;
                     () = &mut stop => break,
-                    () = self.watch.called() => {}
+                    called = self.watch.called() => called,
+                };
+                if !called && !self.has_one_waiting() {
+                    continue;
                 }
                 // Where it is refused, this lane stays back for as long again.
                 self.alert = register(&self.fd).ok();
@@ -229,6 +233,12 @@ impl Acceptor {
         {
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Whether a connection waits, for whatever reason nobody has taken it.
+    fn has_one_waiting(&self) -> bool {
+        let mut fds = [PollFd::new(&self.fd, PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
     fn accept_batch(&self, service: &Arc<Service>) -> Pause {

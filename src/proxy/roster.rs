@@ -11,7 +11,7 @@ use std::{
         Arc,
         atomic::{
             AtomicBool, AtomicU32, AtomicUsize,
-            Ordering::{AcqRel, Acquire, Relaxed, Release},
+            Ordering::{AcqRel, Relaxed, Release},
         },
     },
     time::Duration,
@@ -22,11 +22,11 @@ use tokio::{sync::Notify, time::timeout};
 use super::lane::Lane;
 
 /// So many times in a row a lane is woken in vain before it steps back.
-const PATIENCE: u32 = 8;
+const PATIENCE: u32 = 4;
 /// By how many sessions a lane may be ahead of another, besides an eighth of what it has.
 const AHEAD: u32 = 2;
-/// How long a lane stays back when nobody calls: whatever keeps the others from it, a connection
-/// waits no longer than this.
+/// How long a lane stays back before it looks by itself: whatever keeps the others from it, a
+/// connection waits no longer than this.
 const AWAY: Duration = Duration::from_secs(1);
 
 /// The lanes of one listener.
@@ -115,25 +115,24 @@ impl Watch {
         watching.fetch_update(AcqRel, Relaxed, others).is_ok()
     }
 
-    /// Waits until this lane is to watch again, after it has stepped back.
-    pub(super) async fn called(&self) {
+    /// Waits until this lane is called, after it has stepped back. `false`: nobody did for so long
+    /// that it had better look whether a connection has been left alone.
+    pub(super) async fn called(&self) -> bool {
+        self.in_vain.store(0, Relaxed);
         self.seat.away.store(true, Release);
-        let called = timeout(AWAY, self.seat.call.notified()).await.is_ok();
-        self.seat.away.store(false, Release);
-        // Who comes back uncalled steps back at once when that was for nothing.
-        let in_vain = if called { 0 } else { PATIENCE - 1 };
-        self.in_vain.store(in_vain, Relaxed);
+        timeout(AWAY, self.seat.call.notified()).await.is_ok()
     }
 
     /// Takes note that this lane watches again.
     pub(super) fn is_back(&self) {
+        self.seat.away.store(false, Release);
         self.roster.watching.fetch_add(1, AcqRel);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use std::{sync::atomic::Ordering::Acquire, time::Instant};
 
     use super::*;
 
@@ -195,7 +194,8 @@ mod tests {
             }
             assert!(!watches[0].seat.away.load(Acquire));
         };
-        tokio::join!(watches[0].called(), others_get_ahead);
+        let (called, ()) = tokio::join!(watches[0].called(), others_get_ahead);
+        assert!(called);
         assert_eq!(start.elapsed(), Duration::ZERO);
         watches[0].is_back();
         assert!(!watches[0].got_none());
@@ -204,13 +204,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_is_not_called_looks_by_itself_and_steps_back_at_once() {
+    async fn who_is_not_called_looks_after_a_while() {
         let watches = Roster::watches(&lanes(2));
         assert!(steps_back(&watches[0]));
         let start = tokio::time::Instant::now();
-        watches[0].called().await;
+        assert!(!watches[0].called().await);
         assert_eq!(start.elapsed(), AWAY);
-        watches[0].is_back();
-        assert!(watches[0].got_none());
     }
 }
