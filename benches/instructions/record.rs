@@ -122,7 +122,11 @@ impl Record {
         for reason in &self.reasons {
             let _ = writeln!(text, "changed {reason}");
         }
-        let from = changes.join("; ");
+        let from = if changes.is_empty() {
+            "from nothing".to_owned()
+        } else {
+            changes.join("; ")
+        };
         let _ = writeln!(text, "changed {from}: {reason}");
         fs::write(path(), text).map_err(|e| format!("cannot write {}: {e}", path().display()))?;
         println!("recorded, because: {reason}");

@@ -30,7 +30,6 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     child: Option<Child>,
     /// What it is given to do besides.
-    #[expect(dead_code, reason = "it is there to be dropped")]
     changes: Option<Changes>,
 }
 
