@@ -32,7 +32,7 @@ test:
 
 # Against real servers.
 integration:
-	REQUIRE_REAL=1 $(CARGO) test --locked --test bus --test directories --test metrics --example control_over_stomp
+	REQUIRE_REAL=1 $(CARGO) test --locked --test bus --test directories --test metrics --test service --example control_over_stomp
 
 # All benches that Cargo.toml knows.
 bench:

@@ -75,7 +75,7 @@ fn figures(kind: Kind, sticky: Option<Sticky>, n: usize) -> (f64, f64) {
         .map(|index| Candidate {
             host: Arc::new(Host::new(
                 format!("web/blue/w{index}").parse().unwrap(),
-                ([127, 0, 0, 1], 80).into(),
+                std::net::SocketAddr::from(([127, 0, 0, 1], 80)).into(),
                 Arc::clone(&memory),
             )),
             weight: 1 + (index % 4) as u16,

@@ -29,7 +29,7 @@ fn main() {
         .status()
         .services
         .into_iter()
-        .map(|service| service.listen[0]);
+        .map(|service| service.listen[0].ip().unwrap());
     let through: Vec<SocketAddr> = through.collect();
 
     println!("medians of {ROUNDS} rounds; one data thread, loopback\n");

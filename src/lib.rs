@@ -18,6 +18,7 @@
     feature = "server",
     doc = "
 - [`config`]: the configuration file, read with every problem at once. Imports `model`.
+- [`discovery`]: where the names of hosts lead. Imports none.
 - [`stomp`]: a STOMP 1.2 client. Imports none.
 - [`events`]: events out, from the journal to the bus. Imports `model`, `control`, `stomp`.
 - [`cli`]: the command line: what can be typed, and what it exits with. Imports all; imported by
@@ -38,7 +39,7 @@
 //!    that may take sessions now, and their [`Scheduler`](balance::scheduler::Scheduler).
 //!    [`View::acquire`](balance::View::acquire) picks one and counts it in the
 //!    [`Lease`](balance::Lease), which gives back when dropped.
-//! 4. It connects. Where that fails, the next try looks at the view anew, and passes over the hosts
+//! 4. It connects, to the host's [`Reach`](balance::reach::Reach): an address, or those of a name. Where that fails, the next try looks at the view anew, and passes over the hosts
 //!    that were tried. What the client has sent meanwhile is kept.
 //! 5. The relay (`proxy/relay.rs`) carries the bytes, by way of a flow for each direction
 //!    (`proxy/flow.rs`): small messages through a buffer that the thread shares, bulk through
@@ -69,6 +70,8 @@ pub mod cli;
 #[cfg(feature = "server")]
 pub mod config;
 pub mod control;
+#[cfg(feature = "server")]
+pub mod discovery;
 #[cfg(feature = "server")]
 pub mod doors;
 #[cfg(feature = "server")]

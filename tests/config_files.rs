@@ -303,6 +303,7 @@ fn full_config() -> toml::Table {
             v6only: false,
             ..Tcp::default()
         },
+        unix_mode: "0600".parse().unwrap(),
         groups: vec![group],
     };
     let topology = Topology {

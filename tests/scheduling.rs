@@ -23,7 +23,7 @@ use proptest::prelude::*;
 fn host(group: &str, index: usize, memory: &Arc<Memory>) -> Arc<Host> {
     Arc::new(Host::new(
         format!("web/{group}/w{index}").parse().unwrap(),
-        ([127, 0, 0, 1], 80).into(),
+        std::net::SocketAddr::from(([127, 0, 0, 1], 80)).into(),
         Arc::clone(memory),
     ))
 }

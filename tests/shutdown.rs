@@ -30,7 +30,7 @@ async fn with_nobody_there_it_ends_at_once() {
 #[tokio::test]
 async fn sessions_may_end_in_their_own_time() {
     let (balancer, mut client, mut host) = pair("").await;
-    let address = status(&balancer).listen[0];
+    let address = status(&balancer).listen[0].ip().unwrap();
     let ending = async {
         eventually!(TcpStream::connect(address).await.is_err());
         client.write_all(b"last words").await.unwrap();

@@ -58,7 +58,7 @@ impl BusDoor {
         people: Arc<People>,
         runtime: Handle,
         stop: CancellationToken,
-    ) -> Result<(), BusDoorError> {
+    ) -> Result<Self, BusDoorError> {
         let door = Self {
             control,
             people,
@@ -68,11 +68,12 @@ impl BusDoor {
         };
         let open = door.prepare(&living.now())?;
         open();
+        let part = door.clone();
         living.join(move |next| {
             let refused = |error: BusDoorError| CommandError::new(Code::Failed, error.to_string());
-            door.prepare(next).map_err(refused)
+            part.prepare(next).map_err(refused)
         });
-        Ok(())
+        Ok(door)
     }
 
     /// Fetches what `settings` need. Run, what it gives opens the door as they want, and closes
@@ -80,7 +81,7 @@ impl BusDoor {
     ///
     /// # Errors
     /// When the password or a key is not to be had.
-    fn prepare(&self, settings: &Settings) -> Result<Commit, BusDoorError> {
+    pub(super) fn prepare(&self, settings: &Settings) -> Result<Commit, BusDoorError> {
         let wanted = settings.bus.as_ref().filter(|_| settings.auth.is_some());
         let there = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if there.as_ref().map(|(there, _)| there) == wanted {
@@ -97,6 +98,11 @@ impl BusDoor {
         };
         let door = self.clone();
         Ok(Box::new(move || door.replace(ready)))
+    }
+
+    /// Closes it until [`Self::prepare`] opens it again.
+    pub(super) fn close(&self) {
+        self.replace(None);
     }
 
     fn replace(&self, ready: Option<(config::Bus, Options, Keys)>) {

@@ -3,21 +3,26 @@
 
 use std::{
     io,
+    os::fd::OwnedFd,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tokio::runtime::Handle;
-use tokio_util::sync::CancellationToken;
+use tokio::{runtime::Handle, sync::watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{people::People, settings::Commit};
+use super::{
+    handover::{Inherited, Socket},
+    people::People,
+    settings::Commit,
+};
 use crate::{
     config::Settings,
     control::Control,
     doors::http::{
         Api,
         tcp::{Bound, CertificateFiles, TcpDoor, TcpError, TcpOptions},
-        unix::{SocketDoor, SocketError},
+        unix::{Heirloom, SocketDoor, SocketError},
     },
 };
 
@@ -32,19 +37,25 @@ pub enum DoorError {
     Http(#[from] TcpError),
 }
 
-/// The doors. Dropped, or when `stop` is cancelled, they close.
+/// The doors. Dropped, or when `stop` is cancelled, they close. Cheap to clone.
+#[derive(Clone)]
 pub(super) struct Doors {
     control: Control,
     people: Arc<People>,
     runtime: Handle,
     stop: CancellationToken,
     open: Arc<Mutex<Open>>,
+    /// What another process handed to us.
+    inherited: Inherited,
+    /// Whether who comes is left to another process.
+    rest: Arc<watch::Sender<bool>>,
+    serving: TaskTracker,
 }
 
 /// Which doors are open.
 #[derive(Default)]
 struct Open {
-    socket: Option<(SocketOptions, CancellationToken)>,
+    socket: Option<(SocketOptions, Heirloom, CancellationToken)>,
     http: Option<(TcpOptions, Bound, CancellationToken)>,
 }
 
@@ -61,6 +72,7 @@ impl Doors {
         people: Arc<People>,
         runtime: Handle,
         stop: CancellationToken,
+        inherited: Inherited,
     ) -> Self {
         Self {
             control,
@@ -68,6 +80,9 @@ impl Doors {
             runtime,
             stop,
             open: Arc::default(),
+            inherited,
+            rest: Arc::new(watch::channel(false).0),
+            serving: TaskTracker::new(),
         }
     }
 
@@ -91,19 +106,24 @@ impl Doors {
             group: settings.admin.socket_group.clone(),
         };
         let group = wanted.group.as_deref();
-        let there = self.open().socket.as_ref().map(|(there, _)| there.clone());
+        let there = self.open().socket.as_ref().map(|(there, ..)| there.clone());
         let door = match &there {
             Some(there) if *there == wanted => return Ok(Box::new(|| {})),
             Some(there) if there.path == wanted.path => SocketDoor::beside(&wanted.path, group)?,
-            Some(_) | None => SocketDoor::bind(&wanted.path, group)?,
+            Some(_) | None => match self.inherited.socket(&wanted.path) {
+                Some(fd) => SocketDoor::inherit(fd, &wanted.path, group)?,
+                None => SocketDoor::bind(&wanted.path, group)?,
+            },
         };
         let (stop, api) = self.api();
         let (open, runtime) = (Arc::clone(&self.open), self.runtime.clone());
+        let serving = self.serving.clone();
         Ok(Box::new(move || {
             tracing::info!(socket = %wanted.path.display(), "administrators may come in");
-            runtime.spawn(report("socket", door.serve(api)));
+            let heirloom = door.heirloom();
+            serving.spawn_on(report("socket", door.serve(api)), &runtime);
             let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((_, old)) = open.socket.replace((wanted, stop)) {
+            if let Some((.., old)) = open.socket.replace((wanted, heirloom, stop)) {
                 old.cancel();
             }
         }))
@@ -135,16 +155,20 @@ impl Doors {
             (Some(wanted), Some((options, bound))) if options.listen == wanted.listen => {
                 Some(TcpDoor::again(bound, wanted)?)
             }
-            (Some(wanted), _) => Some(TcpDoor::bind(wanted)?),
+            (Some(wanted), _) => Some(match self.inherited.tcp(wanted.listen) {
+                Some(bound) => TcpDoor::again(&bound, wanted)?,
+                None => TcpDoor::bind(wanted)?,
+            }),
             (None, _) => None,
         };
         let (stop, api) = self.api();
         let (open, runtime) = (Arc::clone(&self.open), self.runtime.clone());
+        let serving = self.serving.clone();
         Ok(Box::new(move || {
             let now = wanted.zip(door).map(|(wanted, door)| {
                 tracing::info!(address = %door.address(), "administrators may come in");
                 let bound = door.bound();
-                runtime.spawn(report("http", door.serve(api)));
+                serving.spawn_on(report("http", door.serve(api)), &runtime);
                 (wanted, bound, stop)
             });
             let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -152,6 +176,51 @@ impl Doors {
                 old.cancel();
             }
         }))
+    }
+
+    /// The sockets of the doors that are open, for another process to inherit.
+    ///
+    /// # Errors
+    /// When there are no descriptors for it.
+    pub(super) fn sockets(&self) -> io::Result<Vec<(Socket, OwnedFd)>> {
+        let open = self.open();
+        let mut found = Vec::new();
+        if let Some((options, heirloom, _)) = &open.socket
+            && let Some(fd) = heirloom.duplicate()?
+        {
+            let path = options.path.clone();
+            found.push((Socket::Admin { path }, fd));
+        }
+        if let Some((options, bound, _)) = &open.http {
+            let listen = options.listen;
+            found.push((Socket::Http { listen }, bound.duplicate()?));
+        }
+        Ok(found)
+    }
+
+    /// Whether nobody is let in from now on; who comes waits.
+    pub(super) fn rest(&self, rest: bool) {
+        self.rest.send_replace(rest);
+    }
+
+    /// Waits until the last request that was begun has its answer, which is not for long once
+    /// the doors were told to close.
+    pub(super) async fn closed(&self) {
+        self.serving.close();
+        self.serving.wait().await;
+    }
+
+    /// What was inherited is ours for good; what no door has taken is let go of.
+    pub(super) fn settle(&self) {
+        self.leave(false);
+        self.inherited.clear();
+    }
+
+    /// Whether the file of the Unix socket is another process's from now on.
+    pub(super) fn leave(&self, left: bool) {
+        if let Some((_, heirloom, _)) = &self.open().socket {
+            heirloom.leave(left);
+        }
     }
 
     fn open(&self) -> std::sync::MutexGuard<'_, Open> {
@@ -163,7 +232,7 @@ impl Doors {
         let stop = self.stop.child_token();
         let authority = Arc::clone(&self.people) as Arc<_>;
         let api = Api::new(self.control.clone(), authority, stop.clone());
-        (stop, api)
+        (stop, api.resting(self.rest.subscribe()))
     }
 }
 

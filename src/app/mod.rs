@@ -1,14 +1,18 @@
 //! The program as a whole: threads, balancer and signals, wired together, from start to exit.
 //! It must not hold any behaviour of its own that a module below could have.
 
+mod activation;
 mod begin;
 mod bus;
 mod bus_door;
 pub mod directory;
 mod document;
 mod doors;
+mod handover;
 mod last_good;
+pub(crate) mod lost_lines;
 mod metrics;
+mod names;
 mod node;
 mod notify;
 mod people;
@@ -22,7 +26,10 @@ use std::{io, path::Path, sync::Arc, time::Duration};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::runtime::{Builder, Runtime};
+use tokio_util::sync::CancellationToken;
 
+pub(crate) use handover::Predecessor;
+use handover::{Estate, Inherited};
 pub use node::NodeError;
 use node::{Node, start_node};
 use notify::Notify;
@@ -94,6 +101,7 @@ impl App {
         app.balancer.set_means(means);
         app.balancer.apply(config.topology)?;
         app.say_where_it_listens();
+        app.notify.ready();
         Ok(app)
     }
 
@@ -102,10 +110,51 @@ impl App {
     /// # Errors
     /// When the system refuses threads, files or addresses, or the journal is not to be had.
     pub fn start_node(file: &Path, settings: Settings) -> Result<Self, StartError> {
+        // Before there are other threads: it changes the environment.
+        let activated = activation::sockets()?;
         let mut app = Self::set_up(&settings)?;
+        app.balancer.inherit(activated)?;
         let runtime = app.control.handle();
-        app.node = Some(start_node(file, settings, &app.balancer, runtime)?);
+        let (balancer, notify) = (&app.balancer, &app.notify);
+        let inherited = Inherited::default();
+        app.node = Some(start_node(
+            file, settings, balancer, runtime, notify, inherited,
+        )?);
+        app.balancer.begin_to_accept();
         app.say_where_it_listens();
+        app.notify.ready();
+        Ok(app)
+    }
+
+    /// Runs the node that `file`, which has these settings, describes, in the place of another
+    /// process.
+    ///
+    /// # Errors
+    /// As [`Self::start_node`], and when the other process is gone.
+    pub(crate) fn take_over(
+        file: &Path,
+        settings: Settings,
+        from: &Predecessor,
+    ) -> Result<Self, StartError> {
+        let mut app = Self::set_up(&settings)?;
+        let Estate {
+            listeners,
+            doors,
+            past,
+        } = from.checked()?;
+        app.balancer.inherit(listeners)?;
+        let runtime = app.control.handle();
+        let (balancer, notify) = (&app.balancer, &app.notify);
+        let node = start_node(file, settings, balancer, runtime, notify, doors)?;
+        app.say_where_it_listens();
+        from.ready()?;
+        let recorded = app.control.block_on(node.succeed(past));
+        recorded.map_err(NodeError::Succession)?;
+        app.balancer.begin_to_accept();
+        from.serving()?;
+        node.settle();
+        app.notify.ready_in_place_of_another();
+        app.node = Some(node);
         Ok(app)
     }
 
@@ -138,6 +187,9 @@ impl App {
         let data = DataThreads::start(threads, node.access_log)?;
         let balancer =
             Balancer::start_on(data.lanes(), room, control.handle(), Topology::default())?;
+        if let Some(resolver) = names::resolver()? {
+            balancer.resolve_by(resolver);
+        }
         Ok(Self {
             balancer: Arc::new(balancer),
             node: None,
@@ -188,41 +240,57 @@ impl App {
             balancer: Arc::clone(&balancer),
         };
         control.spawn(watchdog.run());
-        notify.ready();
+        let succeeded = match &node {
+            Some(node) => node.succeeded.clone(),
+            None => CancellationToken::new(),
+        };
         let end = control.block_on(async {
             tokio::select! {
                 () = signals.until_the_end(reload.as_ref(), &notify) => {}
                 () = trouble::report(&balancer) => {}
+                () = succeeded.cancelled() => node.iter().for_each(Node::close_doors),
                 () = beside(&balancer) => {}
             }
-            let services = balancer.status().services;
-            let active: u32 = services.iter().map(|service| service.sessions.active).sum();
-            let patience = patience();
-            notify.stopping(patience);
-            tracing::info!(
-                sessions = active,
-                ?patience,
-                "stopping; a second signal ends at once"
-            );
-            tokio::select! {
-                biased;
-                signal = signals.next() => {
-                    tracing::warn!("ending at once, at a second signal");
-                    // Or else the kernel ends them, cleanly, and a cut stream looks whole.
-                    balancer.cut().await;
-                    End::AtOnce(signal)
-                }
-                left = balancer.shut_down(patience) => {
-                    tracing::info!(reset = left.reset, "stopped");
-                    End::Orderly
-                }
-            }
+            end_sessions(&balancer, &mut signals, &notify, patience()).await
         });
         if let Some(node) = node {
             node.stop(&control);
         }
         end
     }
+}
+
+/// Lets the sessions end within `patience`, or cuts them at a second signal.
+async fn end_sessions(
+    balancer: &Balancer,
+    signals: &mut Signals,
+    notify: &Notify,
+    patience: Duration,
+) -> End {
+    let services = balancer.status().services;
+    let active: u32 = services.iter().map(|service| service.sessions.active).sum();
+    // What another process took the place of says nothing any more.
+    notify.stopping(patience);
+    tracing::info!(
+        sessions = active,
+        ?patience,
+        "stopping; a second signal ends at once"
+    );
+    let end = tokio::select! {
+        biased;
+        signal = signals.next() => {
+            tracing::warn!("ending at once, at a second signal");
+            // Or else the kernel ends them, cleanly, and a cut stream looks whole.
+            balancer.cut().await;
+            End::AtOnce(signal)
+        }
+        left = balancer.shut_down(patience) => {
+            tracing::info!(reset = left.reset, "stopped");
+            End::Orderly
+        }
+    };
+    balancer.flush_access_log().await;
+    end
 }
 
 /// Raises the limit on open files as far as this user may; returns what it is then.

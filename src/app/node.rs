@@ -6,8 +6,10 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
     thread::JoinHandle,
+    time::Duration,
 };
 
+use serde_json::{Value, json};
 use tokio::runtime::{Handle, Runtime};
 use tokio_util::sync::CancellationToken;
 
@@ -17,8 +19,10 @@ use super::{
     bus_door::{BusDoor, BusDoorError},
     document::Document,
     doors::{DoorError, Doors},
+    handover::{Inherited, Parts, Past, Upgrader},
     last_good,
     metrics::{Metrics, MetricsError, Sources},
+    notify::Notify,
     people::{KEPT, People},
     settings::{Commit, Living},
 };
@@ -31,7 +35,10 @@ use crate::{
         record::{Record, RecordError},
     },
     journal::{Keep, Keeping, OpenError},
-    model::error::{Code, CommandError},
+    model::{
+        error::{Code, CommandError},
+        event::Event,
+    },
 };
 
 /// Why a node could not start.
@@ -60,6 +67,9 @@ pub enum NodeError {
     /// What the settings say of people cannot be used.
     #[error("[auth]: {0}")]
     People(CommandError),
+    /// The journal does not take what the process before this one has left.
+    #[error(transparent)]
+    Succession(CommandError),
     /// The configuration cannot be run or recorded.
     #[error(transparent)]
     Control(#[from] ControlError),
@@ -77,6 +87,9 @@ pub enum NodeError {
     BusDoor(#[from] BusDoorError),
 }
 
+/// How long a process that was taken over from gives its doors to answer what was asked.
+const FAREWELL: Duration = Duration::from_secs(5);
+
 /// A node that runs.
 pub(super) struct Node {
     pub(super) control: Control,
@@ -84,6 +97,9 @@ pub(super) struct Node {
     thread: JoinHandle<()>,
     doors: CancellationToken,
     bus: Bus,
+    opened: Doors,
+    /// Cancelled when another process has taken over.
+    pub(super) succeeded: CancellationToken,
 }
 
 /// Starts the node that `file` describes, on `balancer`; its doors are served on `runtime`.
@@ -92,6 +108,8 @@ pub(super) fn start_node(
     settings: Settings,
     balancer: &Arc<Balancer>,
     runtime: &Handle,
+    notify: &Notify,
+    inherited: Inherited,
 ) -> Result<Node, NodeError> {
     let opened = begin::open(file, settings)?;
     let people = Arc::new(People::new(&opened.settings).map_err(NodeError::People)?);
@@ -106,7 +124,9 @@ pub(super) fn start_node(
     };
     let document = Document::new(opened.store, opened.expected, revision, living.clone());
     let board = Arc::new(Board::default());
+    let upgrader = Upgrader::default();
     let (control, thread) = start(Start {
+        succession: Some(Arc::new(upgrader.clone())),
         node: living.now().node.name.clone(),
         balancer: Arc::clone(balancer),
         record: Box::new(opened.journal),
@@ -118,21 +138,62 @@ pub(super) fn start_node(
     })?;
     people.tell(control.clone());
     let doors = CancellationToken::new();
-    open_doors(&living, &control, &people, &doors, runtime)?;
-    let figures = Sources {
-        control: control.clone(),
-        balancer: Arc::clone(balancer),
-        people: Arc::clone(&people),
-        bus: Arc::clone(&board) as Arc<_>,
-    };
-    show_figures(
-        &living,
-        Metrics::new(figures, runtime.clone(), doors.clone()),
-    )?;
+    let (known, stop, taken) = (Arc::clone(&people), doors.clone(), inherited.clone());
+    let opened = Doors::new(control.clone(), known, runtime.clone(), stop, taken);
+    open_doors(&living, &people, opened.clone(), runtime)?;
+    let figures = sources(&control, balancer, &people, &board);
+    let metrics = Metrics::new(figures, runtime.clone(), doors.clone(), inherited);
+    show_figures(&living, metrics.clone())?;
     let bus = Bus::new(control.clone(), runtime.clone(), board);
     join_bus(&living, &bus)?;
     let (asked, stop) = (Arc::clone(&people), doors.clone());
-    BusDoor::open(&living, control.clone(), asked, runtime.clone(), stop)?;
+    let bus_door = BusDoor::open(&living, control.clone(), asked, runtime.clone(), stop)?;
+    let parts = Parts {
+        doors: opened.clone(),
+        metrics,
+        bus: bus.clone(),
+        bus_door,
+        living: living.clone(),
+        notify: notify.clone(),
+        succeeded: CancellationToken::new(),
+    };
+    let succeeded = parts.succeeded.clone();
+    upgrader.is_up(parts);
+    go_on(&control, &people, &doors, runtime, (keep, events));
+    Ok(Node {
+        control,
+        living,
+        thread,
+        doors,
+        bus,
+        opened,
+        succeeded,
+    })
+}
+
+/// Where figures come from.
+fn sources(
+    control: &Control,
+    balancer: &Arc<Balancer>,
+    people: &Arc<People>,
+    board: &Arc<Board>,
+) -> Sources {
+    Sources {
+        control: control.clone(),
+        balancer: Arc::clone(balancer),
+        people: Arc::clone(people),
+        bus: Arc::clone(board) as Arc<_>,
+    }
+}
+
+/// Records what became of the people of before, and looks after them until `stop`.
+fn go_on(
+    control: &Control,
+    people: &Arc<People>,
+    stop: &CancellationToken,
+    runtime: &Handle,
+    (keep, events): (Vec<(String, Option<Value>)>, Vec<Event>),
+) {
     let recording = control.clone();
     runtime.spawn(async move {
         for (key, value) in keep {
@@ -140,22 +201,46 @@ pub(super) fn start_node(
         }
         let _ = recording.record(events).await;
     });
-    runtime.spawn(look_after(Arc::clone(&people), doors.clone()));
-    runtime.spawn(keep_telling(people, doors.clone()));
-    Ok(Node {
-        control,
-        living,
-        thread,
-        doors,
-        bus,
-    })
+    runtime.spawn(look_after(Arc::clone(people), stop.clone()));
+    runtime.spawn(keep_telling(Arc::clone(people), stop.clone()));
 }
 
 impl Node {
+    /// Records what the process before this one has left to be recorded.
+    pub(super) async fn succeed(&self, past: Past) -> Result<(), CommandError> {
+        let Past {
+            mut entry,
+            process,
+            version,
+        } = past;
+        let data = json!({
+            "process": std::process::id(),
+            "version": env!("CARGO_PKG_VERSION"),
+            "from": {"process": process, "version": version},
+        });
+        let node = self.control.node().clone();
+        entry.events.push(Event::new("node.upgraded", node, data));
+        self.control.record_entry(entry).await
+    }
+
+    /// The process before this one does not come back: what it handed over is ours.
+    pub(super) fn settle(&self) {
+        self.opened.settle();
+    }
+
+    /// Lets nobody in any more: another process does.
+    pub(super) fn close_doors(&self) {
+        self.doors.cancel();
+    }
+
     /// Closes the doors, and has everything recorded that was asked before.
     pub(super) fn stop(self, runtime: &Runtime) {
         self.doors.cancel();
         runtime.block_on(async {
+            if self.succeeded.is_cancelled() {
+                // Whoever asked for it is to hear of it, and from this process.
+                let _ = tokio::time::timeout(FAREWELL, self.opened.closed()).await;
+            }
             // Its last event is to be sent too.
             self.control.leave().await;
             self.bus.end().await;
@@ -192,9 +277,8 @@ fn join(living: &Living, file: &Path, balancer: &Arc<Balancer>, keeping: Keeping
 /// Lets people and doors live by the settings, and opens the doors until `stop`.
 fn open_doors(
     living: &Living,
-    control: &Control,
     people: &Arc<People>,
-    stop: &CancellationToken,
+    doors: Doors,
     runtime: &Handle,
 ) -> Result<(), DoorError> {
     let known = Arc::clone(people);
@@ -208,8 +292,6 @@ fn open_doors(
             known.take_in(ready);
         }))
     });
-    let (control, people) = (control.clone(), Arc::clone(people));
-    let doors = Doors::new(control, people, runtime.clone(), stop.clone());
     let open: Commit = doors.prepare(&living.now())?;
     open();
     living.join(move |next| {

@@ -12,7 +12,10 @@ use std::{
             net::{SocketAddr, UnixDatagram},
         },
     },
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -31,6 +34,8 @@ pub(super) struct Notify(Option<Arc<Manager>>);
 struct Manager {
     socket: UnixDatagram,
     address: SocketAddr,
+    /// Another process speaks for the service by now.
+    hushed: AtomicBool,
 }
 
 impl Notify {
@@ -58,6 +63,19 @@ impl Notify {
         self.tell("READY=1");
     }
 
+    /// The same, from a process that takes the place of the one that was started.
+    pub(super) fn ready_in_place_of_another(&self) {
+        self.tell(&format!("MAINPID={}\nREADY=1", std::process::id()));
+    }
+
+    /// The process `id` is the service from now on, and it alone speaks for it.
+    pub(super) fn give_way_to(&self, id: u32) {
+        self.tell(&format!("MAINPID={id}"));
+        if let Some(manager) = &self.0 {
+            manager.hushed.store(true, Relaxed);
+        }
+    }
+
     /// The file is being taken in. A manager that asked for it compares the time with its own.
     pub(super) fn reloading(&self) {
         let now = clock_gettime(ClockId::Monotonic);
@@ -82,7 +100,10 @@ impl Notify {
     }
 
     fn tell(&self, message: &str) {
-        let Some(manager) = &self.0 else { return };
+        let manager = self.0.as_ref();
+        let Some(manager) = manager.filter(|manager| !manager.hushed.load(Relaxed)) else {
+            return;
+        };
         if let Err(error) = manager.tell(message) {
             tracing::debug!(%error, message, "the service manager was not told");
         }
@@ -99,7 +120,12 @@ impl Manager {
         };
         let socket = UnixDatagram::unbound()?;
         socket.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { socket, address })
+        let hushed = AtomicBool::new(false);
+        Ok(Self {
+            socket,
+            address,
+            hushed,
+        })
     }
 
     fn tell(&self, message: &str) -> io::Result<()> {

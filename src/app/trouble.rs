@@ -3,6 +3,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use super::lost_lines;
 use crate::control::{Balancer, status::NodeStatus};
 
 /// How often the log says so.
@@ -11,9 +12,16 @@ const EVERY: Duration = Duration::from_secs(10);
 /// Says every ten seconds what has been refused and could not be connected to meanwhile.
 pub(super) async fn report(balancer: &Balancer) {
     let mut seen = HashMap::new();
+    let mut lost = 0;
     let mut often = tokio::time::interval(EVERY);
     loop {
         often.tick().await;
+        let now = lost_lines::lost(balancer);
+        if now > lost {
+            let more = now - lost;
+            tracing::warn!("lines of the log were lost: {more} in the last {EVERY:?}");
+        }
+        lost = now;
         for (what, more) in news(&balancer.status(), &mut seen) {
             tracing::warn!("{what}: {more} in the last {EVERY:?}");
         }

@@ -2,7 +2,6 @@
 //! It must not know how to reach a host, nor who decides about it.
 
 use std::{
-    net::SocketAddr,
     sync::{
         Arc, Weak,
         atomic::{
@@ -20,10 +19,11 @@ use super::{
     counters::{HostCounters, take_slot},
     portion::Portion,
     ranking::Ranking,
+    reach::Reach,
     scheduler::{Latency, Memory},
     shedding::Shedding,
 };
-use crate::model::name::HostPath;
+use crate::model::{address::HostAddress, name::HostPath};
 
 /// No limit on sessions.
 pub const UNLIMITED: u32 = u32::MAX;
@@ -34,7 +34,7 @@ static NEXT_SERIAL: AtomicU64 = AtomicU64::new(1);
 #[derive(Debug)]
 pub struct Host {
     path: HostPath,
-    address: SocketAddr,
+    reach: Reach,
     serial: u64,
     memory: Arc<Memory>,
     load: Arc<Load>,
@@ -81,10 +81,10 @@ pub struct Candidate {
 
 impl Host {
     /// A host without sessions, in the group that `memory` belongs to.
-    pub fn new(path: HostPath, address: SocketAddr, memory: Arc<Memory>) -> Self {
+    pub fn new(path: HostPath, address: HostAddress, memory: Arc<Memory>) -> Self {
         Self {
             path,
-            address,
+            reach: Reach::new(address),
             serial: NEXT_SERIAL.fetch_add(1, Relaxed),
             memory,
             load: Arc::default(),
@@ -103,8 +103,8 @@ impl Host {
     }
 
     /// Where it is reached.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn reach(&self) -> &Reach {
+        &self.reach
     }
 
     /// A number that no other host of this process has or had.

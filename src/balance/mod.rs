@@ -8,6 +8,7 @@ pub mod histogram;
 pub mod host;
 pub mod portion;
 pub mod ranking;
+pub mod reach;
 pub mod scheduler;
 pub mod service;
 pub mod shedding;

@@ -3,11 +3,16 @@
 
 use std::io::{self, IsTerminal};
 
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     EnvFilter,
     filter::{LevelFilter, ParseError},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
 };
+
+use super::journal::{self, Journal, Socket};
+use crate::app::lost_lines;
 
 /// Lines that may wait to be written; more are dropped.
 const LINES: usize = 8192;
@@ -19,6 +24,8 @@ pub(super) enum LogFormat {
     Text,
     /// A JSON object a line.
     Json,
+    /// Entries with fields, to the journal of systemd.
+    Journal,
 }
 
 /// A filter that cannot be understood.
@@ -35,20 +42,37 @@ pub(super) enum LogLevelError {
     Level(String),
 }
 
-/// Writes log lines to standard error: those that `level` lets through, or else `RUST_LOG`, or
-/// else info and above. What waits when the guard is dropped is still written.
-pub(super) fn start(format: LogFormat, level: Option<&str>) -> Result<WorkerGuard, LogLevelError> {
+/// Writes log lines: those that `level` lets through, or else `RUST_LOG`, or else info and above.
+/// What waits when the guard is dropped is still written. Without a `format` they go to the journal
+/// where systemd reads standard error into it, and are text elsewhere.
+pub(super) fn start(
+    format: Option<LogFormat>,
+    level: Option<&str>,
+) -> Result<WorkerGuard, LogLevelError> {
     let from_environment = std::env::var("RUST_LOG").ok();
     let filter = level
         .or(from_environment.as_deref())
         .filter(|filter| !filter.is_empty());
     let filter = filter.unwrap_or("info");
     let parsed = understand(filter)?;
-    // A reader who does not keep up loses lines; nobody here waits for one.
-    let (writer, guard) = NonBlockingBuilder::default()
-        .lossy(true)
-        .buffered_lines_limit(LINES)
-        .finish(io::stderr());
+    let automatic = match journal::is_read_by_it() {
+        true => LogFormat::Journal,
+        false => LogFormat::Text,
+    };
+    let (json, unjournalled) = match format.unwrap_or(automatic) {
+        LogFormat::Text => (false, None),
+        LogFormat::Json => (true, None),
+        LogFormat::Journal => match Socket::connect() {
+            Ok(socket) => {
+                let (writer, guard) = not_waiting(socket);
+                let lines = tracing_subscriber::registry().with(parsed);
+                lines.with(Journal(writer)).init();
+                return Ok(guard);
+            }
+            Err(error) => (false, Some(error)),
+        },
+    };
+    let (writer, guard) = not_waiting(io::stderr());
     let lines = tracing_subscriber::fmt()
         .with_env_filter(parsed)
         .with_writer(writer)
@@ -56,11 +80,26 @@ pub(super) fn start(format: LogFormat, level: Option<&str>) -> Result<WorkerGuar
         .log_internal_errors(false);
     let colour = io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    match format {
-        LogFormat::Text => lines.with_ansi(colour).with_target(false).init(),
-        LogFormat::Json => lines.json().flatten_event(true).init(),
+    if json {
+        lines.json().flatten_event(true).init();
+    } else {
+        lines.with_ansi(colour).with_target(false).init();
+    }
+    if let Some(error) = unjournalled {
+        tracing::warn!(%error, "there is no journal; log lines go to standard error");
     }
     Ok(guard)
+}
+
+/// Has lines written to `target` by a thread of its own. A reader who does not keep up loses
+/// lines; nobody here waits for one.
+fn not_waiting(target: impl io::Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
+    let (writer, guard) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(LINES)
+        .finish(target);
+    lost_lines::counted_by(writer.error_counter());
+    (writer, guard)
 }
 
 fn understand(filter: &str) -> Result<EnvFilter, LogLevelError> {

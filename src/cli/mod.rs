@@ -8,6 +8,7 @@ mod client;
 mod demo;
 mod follow;
 mod generate;
+mod journal;
 mod logging;
 mod login;
 mod passwd;
@@ -45,17 +46,16 @@ const DEFAULT_FILE: &str = "/etc/pointsman/pointsman.toml";
 struct Arguments {
     #[command(subcommand)]
     action: Action,
-    /// How log lines are written, to standard error: text or json
+    /// How log lines are written: text or json, to standard error, or journal [default: journal where
+    /// systemd reads standard error into it, else text]
     #[arg(
         long,
         global = true,
         value_enum,
         value_name = "FORMAT",
-        default_value_t = LogFormat::Text,
-        hide_default_value = true,
         hide_possible_values = true
     )]
-    log: LogFormat,
+    log: Option<LogFormat>,
     /// Which log lines are written: error, warn, info, debug, trace, or a filter as in RUST_LOG
     #[arg(long, global = true, value_name = "LEVEL")]
     log_level: Option<String>,

@@ -31,6 +31,7 @@ pub(super) fn request(action: Remote) -> Result<Request, Wrong> {
         Remote::Service(service) => self::service(service)?,
         Remote::CloseSessions { name, change } => changing(close_sessions(&name)?, change),
         Remote::Reload { change } => changing(Command::Reload {}, change),
+        Remote::Upgrade { change } => changing(Command::Upgrade {}, change),
         Remote::History { limit } => Command::History { limit }.into(),
         Remote::Diff { from, to } => Command::Diff { from, to }.into(),
         Remote::Rollback { revision, change } => changing(Command::Rollback { revision }, change),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{Exit, complain, complain_of_config};
 use crate::{
-    app::{App, End, NodeError, StartError},
+    app::{App, End, NodeError, Predecessor, StartError},
     config::read,
     control::balancer::ApplyError,
 };
@@ -14,6 +14,15 @@ pub(super) fn run(file: &Path) -> Exit {
     #[cfg(debug_assertions)]
     if let Ok(switch) = std::env::var("POINTSMAN_FAULT") {
         crate::control::fault::arm(&switch);
+    }
+    if let Some(predecessor) = Predecessor::of_this_process() {
+        return match predecessor {
+            Ok(predecessor) => take_over(file, &predecessor),
+            Err(error) => {
+                complain(&error);
+                Exit::Failed
+            }
+        };
     }
     let started = match read(file) {
         Ok(config) => App::start_node(file, config.settings),
@@ -35,6 +44,23 @@ pub(super) fn run(file: &Path) -> Exit {
                 complain(&error);
             }
             exit_for(&error)
+        }
+    }
+}
+
+/// The same in the place of another process, which goes on where this one cannot.
+fn take_over(file: &Path, predecessor: &Predecessor) -> Exit {
+    let taken_over = match read(file) {
+        Ok(config) => App::take_over(file, config.settings, predecessor)
+            .map_err(|error| (error.to_string(), exit_for(&error))),
+        Err(error) => Err((error.to_string(), Exit::Invalid)),
+    };
+    match taken_over {
+        Ok(app) => app.run(async |_| std::future::pending().await).into(),
+        Err((message, exit)) => {
+            predecessor.refuse(&message);
+            complain(&message);
+            exit
         }
     }
 }

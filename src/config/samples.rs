@@ -6,29 +6,35 @@ use proptest::{option, prelude::*};
 use serde_json::json;
 
 use crate::model::{
-    address::Address,
+    address::{Endpoint, HostAddress},
     check::check,
     name::Name,
     period::Period,
     topology::{
         Admin, Backup, Count, Group, Host, Limits, Outlier, Probe, Queue, Rebalance, Retries,
-        Scheduler, Service, Share, SlowStart, Sticky, Tcp, Timeouts, Topology, Weight, WhenAllDown,
+        Scheduler, Service, Share, SlowStart, Sticky, Tcp, Timeouts, Topology, UnixMode, Weight,
+        WhenAllDown,
     },
 };
 
 mod edge;
 
-fn address() -> impl Strategy<Value = Address> {
-    any::<std::net::IpAddr>()
+fn address() -> impl Strategy<Value = Endpoint> {
+    let ip = any::<std::net::IpAddr>()
         .prop_flat_map(|ip| (Just(ip), 1..=u16::MAX))
-        .prop_map(|parts| Address::from(std::net::SocketAddr::from(parts)))
+        .prop_map(|parts| Endpoint::from(std::net::SocketAddr::from(parts)));
+    let unix = "unix:/run/[a-z.]{1,20}".prop_filter_map("no path", |text| text.parse().ok());
+    prop_oneof![4 => ip, 1 => unix]
 }
 
-fn host_address() -> impl Strategy<Value = Address> {
-    address().prop_filter("nothing is to be reached there", |address| {
-        let ip = address.socket().ip().to_canonical();
-        !ip.is_unspecified() && ip != std::net::Ipv4Addr::BROADCAST
-    })
+fn host_address() -> impl Strategy<Value = HostAddress> {
+    let at = address().prop_filter("nothing is to be reached there", |address| {
+        let ip = address.ip().map(|address| address.ip().to_canonical());
+        ip.is_none_or(|ip| !ip.is_unspecified() && ip != std::net::Ipv4Addr::BROADCAST)
+    });
+    let named =
+        "[a-z]{1,9}(\\.[a-z]{1,9}){0,2}:[1-9][0-9]{0,3}".prop_map(|text| text.parse().unwrap());
+    prop_oneof![4 => at.prop_map(HostAddress::At), 1 => named]
 }
 
 fn period() -> impl Strategy<Value = Period> {
@@ -159,7 +165,7 @@ fn probe() -> impl Strategy<Value = Probe> {
     })
 }
 
-fn service(name: Name, listen: Vec<Address>) -> impl Strategy<Value = Service> {
+fn service(name: Name, listen: Vec<Endpoint>) -> impl Strategy<Value = Service> {
     let timeouts = [period(), period(), period(), period()].prop_map(|periods| {
         let [connect, idle, half_closed, lifetime] = periods;
         Timeouts {
@@ -203,6 +209,7 @@ fn service(name: Name, listen: Vec<Address>) -> impl Strategy<Value = Service> {
                     access: Vec::new(),
                     proxy_protocol: None,
                     tcp: Tcp::default(),
+                    unix_mode: UnixMode::default(),
                 })
             },
         )

@@ -3,7 +3,9 @@
 
 use std::{
     collections::HashMap,
+    io,
     net::{IpAddr, SocketAddr},
+    os::fd::OwnedFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -11,6 +13,7 @@ use std::{
 use tokio::runtime::Handle;
 
 use super::{
+    listening::Key,
     reconcile::{PrepareError, Prepared, Runtime},
     running::Kept,
     status::NodeStatus,
@@ -19,6 +22,7 @@ use super::{
 use crate::{
     health::{Means, checker::Ready, report::Report},
     model::{
+        address::Endpoint,
         check::check,
         event::Event,
         name::{HostPath, Name},
@@ -33,6 +37,8 @@ use crate::{
 const LOOK: Duration = Duration::from_millis(10);
 /// How long a program that ends at once waits for its sessions to be reset.
 const CUT: Duration = Duration::from_millis(200);
+/// How long lines of the access log that wait may take to be written.
+const FLUSH: Duration = Duration::from_secs(1);
 /// How long sessions that were reset may take to be gone.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -80,7 +86,7 @@ impl Balancer {
     /// # Errors
     /// When the topology contradicts itself, or an address cannot be bound.
     pub fn start(topology: Topology, runtime: Handle) -> Result<Self, ApplyError> {
-        let lane = Lane::new(runtime.clone(), Instant::now(), false);
+        let lane = Lane::new(runtime.clone(), Instant::now(), Arc::default());
         Self::start_on(vec![Arc::new(lane)], u32::MAX, &runtime, topology)
     }
 
@@ -200,6 +206,20 @@ impl Balancer {
         self.runtime().health_of(host)
     }
 
+    /// Why there is nowhere to connect to for the host, whose name leads nowhere; `None` where
+    /// there is.
+    pub(super) fn unreachable(&self, host: &HostPath) -> Option<String> {
+        self.runtime().unreachable(host)
+    }
+
+    /// Has `resolver` asked for host names from now on. Where they lead holds until it says
+    /// otherwise.
+    #[cfg(feature = "server")]
+    pub fn resolve_by(&self, resolver: crate::discovery::dns::Resolver) {
+        let follower = self.bell.follower(&self.runtime, resolver);
+        self.runtime().set_follower(Box::new(follower));
+    }
+
     /// The group of a service that takes new sessions.
     pub(super) fn serving(&self, service: &Name) -> Option<Name> {
         self.runtime().serving(service)
@@ -221,23 +241,62 @@ impl Balancer {
         self.runtime().restore_health(kept);
     }
 
+    /// Has what is bound from now on taken from `listeners`, where it is there, and nothing
+    /// accepted before [`Self::begin_to_accept`].
+    ///
+    /// # Errors
+    /// When one is no socket that listens.
+    pub fn inherit(&self, listeners: Vec<(Key, OwnedFd)>) -> io::Result<()> {
+        self.runtime().inherit(listeners)
+    }
+
+    /// Accepts on all that was bound since [`Self::inherit`].
+    pub fn begin_to_accept(&self) {
+        self.runtime().begin_to_accept();
+    }
+
+    /// Leaves the files of Unix sockets to the process that has taken over.
+    pub(super) fn leave_files(&self) {
+        self.runtime().leave_files();
+    }
+
+    /// Every listener, for another process to inherit.
+    pub(super) fn listeners(&self) -> io::Result<Vec<(Key, OwnedFd)>> {
+        self.runtime().listeners()
+    }
+
     /// What runs.
     pub fn topology(&self) -> Topology {
         self.runtime().topology().clone()
     }
 
-    /// The addresses that `service` listens on, as bound; empty for one that does not run.
+    /// The IP addresses that `service` listens on, as bound; none for one that does not run.
     pub fn addresses(&self, service: &Name) -> Vec<SocketAddr> {
         let runtime = self.runtime();
-        runtime
-            .topology()
-            .service(service)
-            .map_or_else(Vec::new, |service| runtime.bound(service))
+        let service = runtime.topology().service(service);
+        let bound = service.map_or_else(Vec::new, |service| runtime.bound(service));
+        bound.iter().filter_map(Endpoint::ip).collect()
     }
 
     /// Whether each session leaves a line in the log when it ends, from now on.
     pub fn log_access(&self, access_log: bool) {
-        self.runtime().log_access(access_log);
+        if let Some(lane) = self.runtime().lane() {
+            lane.access_log().turn(access_log);
+        }
+    }
+
+    /// Lines that sessions left and nobody could write in time.
+    pub fn lost_access_lines(&self) -> u64 {
+        let lane = self.runtime().lane();
+        lane.map_or(0, |lane| lane.access_log().lost())
+    }
+
+    /// Waits until the lines that sessions have left are written, a second at most.
+    pub async fn flush_access_log(&self) {
+        let lane = self.runtime().lane();
+        if let Some(lane) = lane {
+            lane.access_log().flush(FLUSH).await;
+        }
     }
 
     /// How everything is.

@@ -6,7 +6,7 @@ use std::{
     io,
     sync::{
         Arc,
-        mpsc::{Receiver, RecvTimeoutError, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
     time::Duration,
@@ -23,6 +23,7 @@ use super::{
     outside::{Access, Bus, File},
     pipeline::{Asked, Pipeline, now},
     record::{self, Entry, Last, Record, RecordError},
+    succession::Succession,
     tally::Tally,
 };
 use crate::model::{
@@ -58,6 +59,8 @@ pub struct Start {
     pub access: Option<Arc<dyn Access>>,
     /// The message bus, where there can be one.
     pub bus: Option<Arc<dyn Bus>>,
+    /// What can put another process in our place, where something can.
+    pub succession: Option<Arc<dyn Succession>>,
     /// What is to run: that of the last revision, or else this.
     pub first: Begin,
     /// The file is behind the journal, and is to be written again.
@@ -107,6 +110,7 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
         file,
         access,
         bus,
+        succession,
         first,
         redo_file,
     } = start;
@@ -114,14 +118,7 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
     let state = begin(&balancer, record.as_mut(), first)?;
     let (messages, inbox) = sync_channel(WAITING);
     let messages = Arc::new(messages);
-    // Weak: a balancer that is there for others too must not keep the task alive. Where the task
-    // has too much to do to hear, it looks by itself when it is done with that.
-    let waiting = Arc::downgrade(&messages);
-    balancer.hear(move || {
-        if let Some(messages) = waiting.upgrade() {
-            let _ = messages.try_send(Message::Happened);
-        }
-    });
+    hear(&balancer, &messages);
     let (published, _) = broadcast::channel(LAG);
     let epoch = record.epoch().into();
     let tally = Arc::new(Tally::default());
@@ -133,6 +130,7 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
         epoch,
         node,
         access: access.clone(),
+        succession,
         tally: Arc::clone(&tally),
     };
     let mut pipeline = Pipeline {
@@ -158,10 +156,23 @@ pub fn start(start: Start) -> Result<(Control, JoinHandle<()>), StartError> {
         jobs: Jobs::default(),
         flips: Flips::default(),
         leaving: false,
+        succeeded: false,
     };
     let thread = thread::Builder::new().name("control".to_owned());
     let thread = thread.spawn(move || controller.run(&inbox))?;
     Ok((control, thread))
+}
+
+/// Has the task look when something happens to a host.
+fn hear(balancer: &Balancer, messages: &Arc<SyncSender<Message>>) {
+    // Weak: a balancer that is there for others too must not keep the task alive. Where the task
+    // has too much to do to hear, it looks by itself when it is done with that.
+    let waiting = Arc::downgrade(messages);
+    balancer.hear(move || {
+        if let Some(messages) = waiting.upgrade() {
+            let _ = messages.try_send(Message::Happened);
+        }
+    });
 }
 
 /// The control task.
@@ -172,6 +183,8 @@ pub(super) struct Controller {
     pub(super) flips: Flips,
     /// Nothing is carried out any more.
     leaving: bool,
+    /// Another process has the journal: there is nothing to be said at the end.
+    pub(super) succeeded: bool,
 }
 
 impl Controller {
@@ -201,7 +214,9 @@ impl Controller {
             self.jobs.look(&mut self.pipeline);
             self.flips.look(&mut self.pipeline);
         }
-        self.leave();
+        if !self.succeeded {
+            self.leave();
+        }
     }
 
     /// Says that the node is stopping, once.
@@ -213,7 +228,7 @@ impl Controller {
         }
     }
 
-    fn note(&mut self, event: Event) {
+    pub(super) fn note(&mut self, event: Event) {
         if let Err(error) = self.pipeline.record_events(vec![event]) {
             tracing::error!(%error, "cannot record an event of the node");
         }
@@ -279,14 +294,14 @@ impl Controller {
                     let _ = reply.send(events.map_err(super::pipeline::unreadable));
                 }
             }
-            next = if changes.len() < TOGETHER {
+            next = if changes.len() < TOGETHER && !self.succeeded {
                 inbox.try_recv().ok()
             } else {
                 None
             };
         }
         self.flush(&mut changes);
-        true
+        !self.succeeded
     }
 
     fn sort(&mut self, asked: Asked, changes: &mut Vec<Asked>) {
@@ -298,6 +313,9 @@ impl Controller {
         } else if let Err(error) = &asked.before {
             let error = error.clone();
             self.pipeline.refuse(asked, error);
+        } else if asked.successor.is_some() && !asked.request.options.dry_run {
+            self.flush(changes);
+            self.hand_over(asked);
         } else if goes_alone(&asked.request) {
             self.flush(changes);
             self.pipeline.execute(vec![asked]);

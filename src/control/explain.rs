@@ -64,11 +64,8 @@ fn explain_host(pipeline: &Pipeline, path: &HostPath) -> Result<Value, CommandEr
             "it is full: it has {sessions} sessions, as many as max_sessions allows"
         ));
     }
-    if let Some(report) = &health
-        && matches!(report.health, Health::Down | Health::Ejected)
-    {
-        because.push(format!("it is {}: {}", report.health.word(), report.reason));
-    }
+    because.extend(pipeline.balancer.unreachable(path));
+    because.extend(health.as_ref().and_then(unhealthy));
     let takes = part.is_some() && !full;
     if because.is_empty() && takes {
         because.push(format!(
@@ -97,6 +94,11 @@ fn explain_host(pipeline: &Pipeline, path: &HostPath) -> Result<Value, CommandEr
         "takes no sessions"
     };
     Ok(json!({"verdict": verdict, "because": because}))
+}
+
+fn unhealthy(report: &Report) -> Option<String> {
+    let unhealthy = matches!(report.health, Health::Down | Health::Ejected);
+    unhealthy.then(|| format!("it is {}: {}", report.health.word(), report.reason))
 }
 
 fn inactive(pipeline: &Pipeline, path: &HostPath, serving: Option<&Name>) -> String {

@@ -11,6 +11,7 @@ use super::{
     outside::Access,
     pipeline::Asked,
     record::{Entry, Once, Recorded, Seen},
+    succession::{Succession, Successor},
     tally::{Tally, Waiting},
 };
 use crate::model::{
@@ -61,6 +62,13 @@ pub(super) enum Message {
     },
 }
 
+/// What was looked up elsewhere before a command is carried out, or why it is refused; and who
+/// waits to take over, where it is an upgrade.
+type Found = (
+    Result<Vec<String>, CommandError>,
+    Option<Box<dyn Successor>>,
+);
+
 /// A handle on a running node. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Control {
@@ -69,6 +77,7 @@ pub struct Control {
     pub(super) epoch: Arc<str>,
     pub(super) node: crate::model::name::Name,
     pub(super) access: Option<Arc<dyn Access>>,
+    pub(super) succession: Option<Arc<dyn Succession>>,
     pub(super) tally: Arc<Tally>,
 }
 
@@ -103,9 +112,25 @@ impl Control {
         id: String,
         once: Option<Once>,
     ) -> Answer {
+        if matches!(request.command, Command::Upgrade {}) {
+            return self.upgrade(principal, request, id, once).await;
+        }
+        let (principal, before) = self.ask_first(principal, &request.command).await;
+        self.hand_in(principal, request, id, once, (before, None))
+            .await
+    }
+
+    /// Has the control task carry it out, with what was found `before`.
+    pub(super) async fn hand_in(
+        &self,
+        principal: Principal,
+        request: Request,
+        id: String,
+        once: Option<Once>,
+        (before, successor): Found,
+    ) -> Answer {
         let unavailable = Answer::refused(id.clone(), 0, busy());
         let door = principal.door;
-        let (principal, before) = self.ask_first(principal, &request.command).await;
         let message = |reply| {
             let reply = Waiting::new(&self.tally, door, &request.command, Some(reply));
             Message::Execute(Box::new(Asked {
@@ -113,6 +138,7 @@ impl Control {
                 request,
                 id,
                 before,
+                successor,
                 once,
                 reply,
             }))
@@ -126,7 +152,7 @@ impl Control {
 
     /// What has to be asked of others before the control task hears of `command`: who the
     /// principal is by now, or what there is to know of a user.
-    async fn ask_first(
+    pub(super) async fn ask_first(
         &self,
         principal: Principal,
         command: &Command,
@@ -264,7 +290,7 @@ impl Control {
     }
 }
 
-fn busy() -> CommandError {
+pub(super) fn busy() -> CommandError {
     CommandError::new(
         Code::Unavailable,
         "the node is stopping, or too many commands wait",

@@ -176,6 +176,7 @@ fn by_timer(command: Command, reason: &str, tally: &Arc<Tally>) -> Asked {
         request,
         id: "timer".to_owned(),
         before: Ok(Vec::new()),
+        successor: None,
         once: None,
         reply,
     }

@@ -45,12 +45,11 @@ impl Group {
             counted,
         } = self;
         let hosts = wanted.hosts.iter().map(|host| {
-            let address = host.address.socket();
             let live = match known.remove(&host.name) {
-                Some(live) if live.address() == address => live,
+                Some(live) if *live.reach().address() == host.address => live,
                 Some(_) | None => Arc::new(Host::new(
                     path.host(&host.name),
-                    address,
+                    host.address.clone(),
                     Arc::clone(&memory),
                 )),
             };
@@ -69,6 +68,20 @@ impl Group {
     /// The host called `name`.
     pub(super) fn host(&self, name: &Name) -> Option<Arc<Host>> {
         self.hosts.get(name).cloned()
+    }
+
+    /// The host called `name` is reached at `addresses` from now on; or only if it is nowhere yet,
+    /// unless `always`. Returns whether it may take sessions that it could not take before.
+    pub(super) fn lead(&mut self, name: &Name, addresses: &[IpAddr], always: bool) -> bool {
+        let Some(host) = self.hosts.get(name) else {
+            return false;
+        };
+        let was_known = host.reach().is_known();
+        if always || !was_known {
+            host.reach().leads_to(addresses);
+            self.health.locate(name);
+        }
+        !was_known
     }
 
     /// Tells the health of the hosts which sessions have failed since this was last called.
@@ -116,7 +129,9 @@ impl Group {
             let most = host.max_sessions.map_or(UNLIMITED, |count| count.get());
             let weight = u64::from(host.weight.get()) * u64::from(wishes.percent.max(100)) / 100;
             Some(Candidate {
-                host: self.host(&host.name)?,
+                host: self
+                    .host(&host.name)
+                    .filter(|host| host.reach().is_known())?,
                 weight: weight.min(MAX_WEIGHT) as u16,
                 max_sessions: most.min(wishes.max_sessions.unwrap_or(UNLIMITED)),
                 portion: self.portion(wanted, host, around),

@@ -3,6 +3,7 @@
 
 pub mod answer;
 mod answering;
+mod audit_log;
 pub mod balancer;
 mod beginning;
 mod binding;
@@ -12,6 +13,8 @@ mod explain;
 pub(crate) mod fault;
 mod file_write;
 mod flips;
+mod following;
+mod handing_over;
 pub mod handle;
 mod jobs;
 mod listening;
@@ -29,6 +32,7 @@ mod spread;
 mod stand_in;
 pub mod status;
 mod status_json;
+pub mod succession;
 pub mod tally;
 mod terms;
 mod watch;

@@ -22,6 +22,7 @@ use super::{
     outside::{Access, Bus, File, PreparedFile},
     prepare::PreparedChange,
     record::{Entry, Once, Record, RecordError, Recorded},
+    succession::Successor,
     tally::{Tally, Waiting},
 };
 use crate::model::{
@@ -63,6 +64,8 @@ pub(super) struct Asked {
     pub(super) id: String,
     /// What was looked up elsewhere before, to answer it; or why it is to be refused.
     pub(super) before: Result<Vec<String>, CommandError>,
+    /// The process that waits to take over, where it is an upgrade.
+    pub(super) successor: Option<Box<dyn Successor>>,
     /// Where it is carried out once, however often it comes.
     pub(super) once: Option<Once>,
     pub(super) reply: Waiting,
@@ -134,7 +137,11 @@ impl Pipeline {
         }
     }
 
-    fn apply(&mut self, state: &State, asked: &Asked) -> Result<(Change, Entry), CommandError> {
+    pub(super) fn apply(
+        &mut self,
+        state: &State,
+        asked: &Asked,
+    ) -> Result<(Change, Entry), CommandError> {
         let Asked {
             principal, request, ..
         } = asked;

@@ -8,7 +8,6 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    io,
     net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
@@ -24,11 +23,11 @@ use super::{
 };
 use crate::{
     balance::{Host, Service},
-    health::checker::{CannotProbe, Checker},
+    health::checker::Checker,
     model::{
-        address::Address,
+        address::Endpoint,
         event::Event,
-        name::{HostPath, Name},
+        name::{GroupPath, HostPath, Name},
         state::Target,
         topology::{self, Topology},
     },
@@ -38,25 +37,13 @@ use crate::{
     },
 };
 
+mod error;
 mod health;
+mod names;
+mod succession;
 
-/// Why the world refused a topology.
-#[derive(Debug, thiserror::Error)]
-pub enum PrepareError {
-    /// An address cannot be listened on.
-    #[error("service {service} cannot listen on {address}: {}", source.kind())]
-    Listen {
-        /// The service that asked.
-        service: Name,
-        /// The address that was refused.
-        address: Address,
-        /// Why.
-        source: io::Error,
-    },
-    /// A probe cannot be made.
-    #[error(transparent)]
-    Probe(#[from] CannotProbe),
-}
+pub use error::PrepareError;
+pub(super) use names::{Follower, Heard};
 
 /// What runs.
 #[derive(Debug)]
@@ -77,8 +64,11 @@ pub struct Runtime {
     /// What was known of the services' health before the start.
     kept: HashMap<Name, Kept>,
     checker: Option<Checker>,
+    names: names::Names,
     /// What happened without a command and nobody has asked for yet.
     happened: VecDeque<Event>,
+    /// What another process handed to us, until we accept.
+    pub(super) inheritance: Option<succession::Inheritance>,
 }
 
 /// A topology that the world has agreed to.
@@ -104,7 +94,9 @@ impl Runtime {
             base: health::base(),
             kept: HashMap::new(),
             checker: None,
+            names: names::Names::default(),
             happened: VecDeque::new(),
+            inheritance: None,
         }
     }
 
@@ -122,10 +114,10 @@ impl Runtime {
         let mut accepting = Vec::new();
         for service in &next.services {
             for key in keys(service) {
-                let address = key.0;
+                let address = &key.0;
                 let refused = |source| PrepareError::Listen {
                     service: service.name.clone(),
-                    address,
+                    address: address.clone(),
                     source,
                 };
                 let listener = match self.listening.get(&key) {
@@ -135,7 +127,7 @@ impl Runtime {
                     }
                     Some(listening) => &listening.listener,
                     None => {
-                        let listener = self.bind(&key, &service.tcp).map_err(refused)?;
+                        let listener = self.bind(&key, service).map_err(refused)?;
                         bound.entry(key.clone()).or_insert(listener)
                     }
                 };
@@ -161,9 +153,11 @@ impl Runtime {
         for service in &next.services {
             self.show(service);
         }
+        self.follow(&next);
         self.check(&next);
         for (service, key, acceptors) in accepting {
-            let Some(running) = self.services.get(&service) else {
+            let running = self.services.get(&service);
+            let Some(running) = running.map(|running| Arc::clone(&running.service)) else {
                 continue;
             };
             let old = self.listening.remove(&key);
@@ -175,7 +169,7 @@ impl Runtime {
                 continue;
             };
             let stop = CancellationToken::new();
-            acceptors.start(&running.service, &stop, &self.acceptors);
+            self.accept_on(acceptors, &running, &stop);
             self.listening.insert(
                 key,
                 Listening {
@@ -225,10 +219,10 @@ impl Runtime {
     }
 
     /// The addresses that `service` listens on, as bound, in the order of the topology.
-    pub fn bound(&self, service: &topology::Service) -> Vec<std::net::SocketAddr> {
+    pub fn bound(&self, service: &topology::Service) -> Vec<Endpoint> {
         let listening = keys(service).filter_map(|key| self.listening.get(&key));
         listening
-            .map(|listening| listening.listener.address())
+            .map(|listening| listening.listener.address().clone())
             .collect()
     }
 
@@ -287,8 +281,14 @@ impl Runtime {
         let services = self.topology.services.iter().filter_map(|service| {
             let running = self.services.get(&service.name)?;
             let host = |group: &Name, host: &Name| {
-                let group = running.groups.get(group)?;
-                Some((group.host(host)?, group.health.report(host, now)))
+                let live = running.groups.get(group)?;
+                let mut report = live.health.report(host, now);
+                let path = GroupPath {
+                    service: service.name.clone(),
+                    group: group.clone(),
+                };
+                self.remark(&path.host(host), &mut report);
+                Some((live.host(host)?, report))
             };
             let serving = running.serving(service).map(|group| &group.name);
             Some(service_status(
@@ -317,11 +317,9 @@ impl Runtime {
         self.acceptors.close();
     }
 
-    /// Whether sessions leave a line when they end, from now on.
-    pub fn log_access(&self, access_log: bool) {
-        self.lanes
-            .iter()
-            .for_each(|lane| lane.log_access(access_log));
+    /// One of the lanes, for what they share.
+    pub fn lane(&self) -> Option<Arc<Lane>> {
+        self.lanes.first().cloned()
     }
 
     /// Follows the tasks that accept; they are done some time after [`Self::stop_accepting`].

@@ -47,7 +47,7 @@ pub struct Recorded {
 }
 
 /// A command that was answered, under the id that its sender gave it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Answered {
     /// Who sent it, and the id: unique together.
     pub id: (String, String),
@@ -85,7 +85,7 @@ pub struct Seen {
 }
 
 /// Everything that one command leaves behind. All of it is kept, or nothing.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Entry {
     /// When: milliseconds since 1970.
     pub time: u64,
@@ -130,6 +130,12 @@ pub enum RecordError {
 ///
 /// Calls block; the control task makes them, on a thread of its own. One caller at a time.
 pub trait Record: Send + std::fmt::Debug {
+    /// Lets another process have it: until [`Self::reclaim`], nothing can be recorded or read.
+    fn release(&mut self) {}
+
+    /// Takes it back, with what the other process has recorded.
+    fn reclaim(&mut self) {}
+
     /// The identity of this journal: a node that lost its journal has another.
     fn epoch(&self) -> String;
 

@@ -2,6 +2,7 @@
 //! It must not decide what is to be written down.
 
 use super::{
+    audit_log,
     pipeline::{Pipeline, now, unavailable},
     record::{Entry, RecordError, Recorded},
 };
@@ -61,6 +62,7 @@ impl Pipeline {
                 "event"
             );
             self.tally.recorded(event.sequence);
+            audit_log::say(&event);
             // Nobody may be listening; the journal has it.
             let _ = self.published.send(event);
         }

@@ -44,6 +44,7 @@ impl Control {
             published,
             epoch: "memory".into(),
             node,
+            succession: None,
             access: None,
             tally: std::sync::Arc::default(),
         }
@@ -66,6 +67,7 @@ fn take(
                 once,
                 reply,
                 before: _,
+                successor: _,
             } = *asked;
             let answer = answer(principal, request, id);
             let entry = Entry {

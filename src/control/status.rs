@@ -7,6 +7,7 @@ use crate::{
     balance::{Host, Service, histogram::Snapshot},
     health::report::Report,
     model::{
+        address::{Endpoint, HostAddress},
         name::Name,
         topology::{self, Admin},
     },
@@ -27,7 +28,7 @@ pub struct ServiceStatus {
     /// Its name.
     pub name: Name,
     /// The addresses that it is bound to.
-    pub listen: Vec<SocketAddr>,
+    pub listen: Vec<Endpoint>,
     /// The group that takes new sessions.
     pub active: Option<Name>,
     /// Its sessions.
@@ -83,7 +84,9 @@ pub struct HostStatus {
     /// Its name.
     pub name: Name,
     /// Where it is reached.
-    pub address: SocketAddr,
+    pub address: HostAddress,
+    /// The addresses that it leads to now, the one in use first; none where it is no name.
+    pub leads_to: Vec<SocketAddr>,
     /// Its share of new sessions.
     pub weight: u16,
     /// What the operator wants of it.
@@ -110,7 +113,7 @@ pub struct HostStatus {
 /// `serving` takes new sessions.
 pub(super) fn service_status(
     wanted: &topology::Service,
-    listen: Vec<SocketAddr>,
+    listen: Vec<Endpoint>,
     live: &Service,
     serving: Option<&Name>,
     find: impl Fn(&Name, &Name) -> Option<(Arc<Host>, Report)>,
@@ -150,7 +153,8 @@ fn host_status(wanted: &topology::Host, live: &Host, health: Report) -> HostStat
     let counters = &live.counters;
     HostStatus {
         name: wanted.name.clone(),
-        address: live.address(),
+        address: wanted.address.clone(),
+        leads_to: live.reach().in_turn().collect(),
         weight: wanted.weight.get(),
         admin: wanted.admin,
         health,

@@ -49,7 +49,7 @@ fn group(group: &GroupStatus) -> Value {
 }
 
 fn host(host: &HostStatus) -> Value {
-    json!({
+    let mut shown = json!({
         "name": host.name,
         "address": host.address,
         "weight": host.weight,
@@ -60,7 +60,11 @@ fn host(host: &HostStatus) -> Value {
         "results": results(&host.health.results),
         "outlook": host.health.outlook,
         "sessions": {"active": host.sessions.active, "total": host.sessions.total},
-    })
+    });
+    if host.address.name().is_some() {
+        shown["leads_to"] = json!(host.leads_to);
+    }
+    shown
 }
 
 /// Results of probes in short, oldest first: `++-`.

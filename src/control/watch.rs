@@ -12,10 +12,16 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::reconcile::Runtime;
-use crate::health::{
-    Outcome, Target,
-    checker::{Checker, Observer},
+use super::{
+    following::{Following, Resolver},
+    reconcile::Runtime,
+};
+use crate::{
+    health::{
+        Outcome, Target,
+        checker::{Checker, Observer},
+    },
+    model::address::Endpoint,
 };
 
 /// How often failed sessions are counted, and what is due is looked at.
@@ -29,19 +35,34 @@ type Hearer = Box<dyn Fn() + Send + Sync>;
 
 /// The bell as its owner holds it: it rings a last time when let go.
 #[derive(Debug)]
-pub(super) struct Rope(Arc<Bell>);
+pub(super) struct Rope {
+    bell: Arc<Bell>,
+    on: Handle,
+}
+
+impl Rope {
+    /// Who has `resolver` asked for `runtime`.
+    pub(super) fn follower(&self, runtime: &Arc<Mutex<Runtime>>, resolver: Resolver) -> Following {
+        Following {
+            resolver,
+            runtime: Arc::downgrade(runtime),
+            bell: Arc::clone(&self.bell),
+            on: self.on.clone(),
+        }
+    }
+}
 
 impl std::ops::Deref for Rope {
     type Target = Bell;
 
     fn deref(&self) -> &Bell {
-        &self.0
+        &self.bell
     }
 }
 
 impl Drop for Rope {
     fn drop(&mut self) {
-        self.0.ring();
+        self.bell.ring();
     }
 }
 
@@ -70,7 +91,7 @@ impl std::fmt::Debug for Bell {
     }
 }
 
-/// Begins to watch `runtime`, and to probe for it, on `on`, until it is dropped.
+/// Begins to watch `runtime`, to probe and to follow names for it, on `on`, until it is dropped.
 pub(super) fn begin(runtime: &Arc<Mutex<Runtime>>, on: &Handle) -> Rope {
     let bell = Arc::new(Bell::default());
     let observer = Watched {
@@ -80,7 +101,13 @@ pub(super) fn begin(runtime: &Arc<Mutex<Runtime>>, on: &Handle) -> Rope {
     let checker = Checker::new(on.clone(), Arc::new(observer));
     with(runtime, |runtime| runtime.set_checker(checker));
     on.spawn(watch(Arc::downgrade(runtime), Arc::clone(&bell)));
-    Rope(bell)
+    let rope = Rope {
+        bell,
+        on: on.clone(),
+    };
+    let follower = rope.follower(runtime, Resolver::system());
+    with(runtime, |runtime| runtime.set_follower(Box::new(follower)));
+    rope
 }
 
 #[derive(Debug)]
@@ -90,9 +117,21 @@ struct Watched {
 }
 
 impl Observer for Watched {
-    fn observed(&self, target: &Target, outcome: Outcome) -> Option<Duration> {
+    fn reached(&self, target: &Target) -> Option<Endpoint> {
         let runtime = self.runtime.upgrade()?;
-        let (pause, news) = with(&runtime, |runtime| runtime.observe(target, outcome))?;
+        with(&runtime, |runtime| runtime.host(&target.host))?
+            .reach()
+            .first()
+    }
+
+    fn observed(
+        &self,
+        target: &Target,
+        at: Option<&Endpoint>,
+        outcome: Outcome,
+    ) -> Option<Duration> {
+        let runtime = self.runtime.upgrade()?;
+        let (pause, news) = with(&runtime, |runtime| runtime.observe(target, at, outcome))?;
         if news {
             self.bell.ring();
         }

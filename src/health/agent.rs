@@ -1,17 +1,16 @@
 //! The probe that asks the host for its own word, in the line protocol of HAProxy's agent-check.
 //! It must not follow the word; it reports it.
 
-use std::{future::Future, net::SocketAddr, pin::Pin};
+use std::{future::Future, pin::Pin};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
     time::Instant,
 };
 
 use super::{
-    Outcome, Probe, Target,
-    connect::{connect, within},
+    Asked, Outcome, Probe, Target,
+    connect::{Stream, connect, within},
 };
 
 mod answer;
@@ -30,7 +29,7 @@ impl Probe for Agent {
     fn ask<'a>(
         &'a self,
         _target: &'a Target,
-        address: SocketAddr,
+        address: &'a Asked,
         deadline: Instant,
     ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
         Box::pin(async move {
@@ -43,7 +42,7 @@ impl Probe for Agent {
 }
 
 impl Agent {
-    async fn line(&self, address: SocketAddr, deadline: Instant) -> Result<String, Outcome> {
+    async fn line(&self, address: &Asked, deadline: Instant) -> Result<String, Outcome> {
         let mut stream = connect(address, deadline).await?;
         let late = format!("the agent at {address} did not answer a whole line");
         let talk = async {
@@ -64,7 +63,7 @@ impl Agent {
 }
 
 /// What comes up to the end of the line, or of the stream, or just more than a line may have.
-async fn read_line(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+async fn read_line(stream: &mut dyn Stream) -> std::io::Result<Vec<u8>> {
     let mut line = Vec::new();
     let mut buffer = [0; MAX_LINE + 1];
     loop {

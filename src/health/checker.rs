@@ -20,6 +20,7 @@ use tokio::{
 
 use super::{BuildError, Means, Outcome, Prober, Target, build};
 use crate::model::{
+    address::{Endpoint, HostAddress},
     name::{GroupPath, HostPath},
     topology::Probe,
 };
@@ -33,9 +34,17 @@ const REST: Duration = Duration::from_millis(10);
 
 /// Who is told what comes of probes.
 pub trait Observer: Send + Sync + fmt::Debug {
-    /// Takes in what came of a probe; says how long after its beginning the next one is to begin,
+    /// Takes in what came of a probe, asked at `at`; says how long after its beginning the next one is to begin,
     /// before chance is added. `None` when there is to be no other.
-    fn observed(&self, target: &Target, outcome: Outcome) -> Option<Duration>;
+    fn observed(
+        &self,
+        target: &Target,
+        at: Option<&Endpoint>,
+        outcome: Outcome,
+    ) -> Option<Duration>;
+
+    /// Where the host is reached now, which has a name; `None` while that is not known.
+    fn reached(&self, target: &Target) -> Option<Endpoint>;
 }
 
 /// The hosts of a group, and how they are to be probed.
@@ -186,7 +195,7 @@ impl Checker {
                 // Not from here: whoever calls us may hold what the observer needs.
                 self.runtime.spawn(async move {
                     for target in &targets {
-                        observer.observed(target, Outcome::not_asked(error.to_string()));
+                        observer.observed(target, None, Outcome::not_asked(error.to_string()));
                     }
                 });
                 None
@@ -229,9 +238,16 @@ async fn keep_probing(
             return;
         };
         let began = Instant::now();
-        let outcome = prober.ask(&target).await;
+        let at = match &target.address {
+            HostAddress::At(endpoint) => Some(endpoint.clone()),
+            HostAddress::Named(_) => observer.reached(&target),
+        };
+        let outcome = match &at {
+            Some(at) => prober.ask(&target, at.clone()).await,
+            None => Outcome::not_asked("its name is not resolved".to_owned()),
+        };
         drop(slot);
-        let Some(pause) = observer.observed(&target, outcome) else {
+        let Some(pause) = observer.observed(&target, at.as_ref(), outcome) else {
             return;
         };
         // Up to a tenth more or less, so that nodes and hosts do not fall into step.
@@ -244,7 +260,6 @@ async fn keep_probing(
 mod tests {
     use std::{
         future::Future,
-        net::SocketAddr,
         pin::Pin,
         sync::{
             Mutex,
@@ -255,7 +270,7 @@ mod tests {
     use serde_json::json;
 
     use super::{
-        super::{Probe as Ask, Prober},
+        super::{Asked, Probe as Ask, Prober},
         *,
     };
 
@@ -271,7 +286,7 @@ mod tests {
         fn ask<'a>(
             &'a self,
             _target: &'a Target,
-            _address: SocketAddr,
+            _address: &'a Asked,
             _deadline: Instant,
         ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
             Box::pin(async {
@@ -301,7 +316,16 @@ mod tests {
     }
 
     impl Observer for Noted {
-        fn observed(&self, target: &Target, _outcome: Outcome) -> Option<Duration> {
+        fn reached(&self, _target: &Target) -> Option<Endpoint> {
+            None
+        }
+
+        fn observed(
+            &self,
+            target: &Target,
+            _at: Option<&Endpoint>,
+            _outcome: Outcome,
+        ) -> Option<Duration> {
             let mut told = self.told.lock().unwrap();
             told.push((target.host.clone(), Instant::now()));
             Some(self.pause)

@@ -4,7 +4,6 @@
 use std::{
     future::Future,
     io,
-    net::SocketAddr,
     os::{fd::OwnedFd, unix::process::ExitStatusExt},
     pin::Pin,
     process::{ExitStatus, Stdio},
@@ -20,8 +19,8 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Outcome, Probe, Program, Target, means::MAX_PROGRAMS};
-use crate::model::name::Name;
+use super::{Asked, Outcome, Probe, Program, Target, means::MAX_PROGRAMS};
+use crate::model::{address::Endpoint, name::Name};
 
 /// The most that a program may write, in bytes; then it is killed.
 const MAX_OUTPUT: usize = 64 * 1024;
@@ -42,7 +41,7 @@ impl Probe for Exec {
     fn ask<'a>(
         &'a self,
         target: &'a Target,
-        address: SocketAddr,
+        address: &'a Asked,
         deadline: Instant,
     ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
         Box::pin(async move {
@@ -72,10 +71,14 @@ impl Probe for Exec {
 }
 
 impl Exec {
-    fn start(&self, target: &Target, address: SocketAddr) -> io::Result<Running> {
+    fn start(&self, target: &Target, address: &Asked) -> io::Result<Running> {
         let (reader, writer) = io::pipe()?;
         let output = pipe::Receiver::from_owned_fd(reader.into())?;
         let host = &target.host;
+        let (place, port) = match address.at() {
+            Endpoint::Ip(address) => (address.ip().to_string(), address.port().to_string()),
+            Endpoint::Unix(path) => (path.to_string(), String::new()),
+        };
         let mut command = Command::new(&self.program.file);
         command
             .args(&self.program.arguments)
@@ -84,8 +87,8 @@ impl Exec {
             .env("POINTSMAN_SERVICE", host.service.as_str())
             .env("POINTSMAN_GROUP", host.group.as_str())
             .env("POINTSMAN_HOST", host.host.as_str())
-            .env("POINTSMAN_ADDRESS", address.ip().to_string())
-            .env("POINTSMAN_PORT", address.port().to_string())
+            .env("POINTSMAN_ADDRESS", place)
+            .env("POINTSMAN_PORT", port)
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(writer.try_clone()?)

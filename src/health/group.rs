@@ -1,11 +1,11 @@
 //! The health of a group's hosts: what probes and sessions say of each, in one verdict.
 //! It must not probe, count sessions or move them, nor know what time it is. Pure.
 
-use std::{collections::HashMap, net::SocketAddr};
+use std::collections::HashMap;
 
 use super::{
     Mode, Outcome, Verdict,
-    brake::{Brake, Fallen, Pull},
+    brake::Brake,
     history::{History, Rules, Said, Seen},
     memory::{Remembered, asks_the_same},
     news::{Flip, News, Signal},
@@ -14,9 +14,12 @@ use super::{
     wishes::Wishes,
 };
 use crate::model::{
+    address::HostAddress,
     name::Name,
     topology::{self, Admin},
 };
+
+mod doubts;
 
 /// A group's hosts.
 #[derive(Debug, Default)]
@@ -42,7 +45,9 @@ pub(super) struct Wanted {
 /// One of them.
 #[derive(Debug)]
 pub(super) struct Host {
-    pub(super) address: SocketAddr,
+    pub(super) address: HostAddress,
+    /// Whether it is known where it is: a name may lead nowhere yet.
+    located: bool,
     /// Whether the operator wants it to take sessions.
     pub(super) in_use: bool,
     pub(super) history: History,
@@ -74,9 +79,10 @@ impl Group {
         let same_probe = asks_the_same(self.wanted.probe.as_ref(), wanted.probe.as_ref());
         let mut old = std::mem::take(&mut self.hosts);
         for host in &wanted.hosts {
-            let address = host.address.socket();
-            let kept = old.remove(&host.name).filter(|old| old.address == address);
+            let address = &host.address;
+            let kept = old.remove(&host.name).filter(|old| old.address == *address);
             let mut kept = kept.unwrap_or_else(|| known.host(&host.name, address, wanted));
+            let located = kept.located;
             if !same_probe && self.wanted.probe.is_some() {
                 (kept.history, kept.wishes) = (History::default(), Wishes::default());
             }
@@ -85,8 +91,9 @@ impl Group {
             }
             // Nobody looks after a host that is out of use; what was known of it grows old.
             if host.admin == Admin::Disabled {
-                kept = Host::new(address, History::default(), Outlier::default());
+                kept = Host::new(address.clone(), History::default(), Outlier::default());
             }
+            kept.located = located;
             kept.in_use = host.admin == Admin::Enabled && host.weight.get() > 0;
             self.hosts.insert(host.name.clone(), kept);
         }
@@ -191,6 +198,14 @@ impl Group {
         self.tell(name, Flip::Ejected, Signal::Outlier, reason);
     }
 
+    /// The host's name has led somewhere for the first time.
+    pub fn locate(&mut self, name: &Name) {
+        if let Some(host) = self.hosts.get_mut(name) {
+            self.changed |= !host.located;
+            host.located = true;
+        }
+    }
+
     /// Does what is due at `now`. Returns whether anything has changed since this was last called
     /// that new sessions have to know.
     pub fn tick(&mut self, now: u64) -> bool {
@@ -284,47 +299,6 @@ impl Group {
         }
     }
 
-    fn look_at_brake(&mut self, now: u64) {
-        let (Some(share), Some(rules)) = (self.wanted.panic, self.wanted.rules) else {
-            self.brake = Brake::default();
-            return;
-        };
-        let at_once = rules.round() + rules.interval;
-        let lately = |host: &Host| now.saturating_sub(host.history.since()) <= at_once;
-        let mut fallen = Fallen::default();
-        for host in self.hosts.values().filter(|host| host.in_use) {
-            fallen.hosts += 1;
-            if host.history.said() == Said::Down {
-                fallen.down += 1;
-                let doubtful = match host.fall {
-                    // It takes no sessions by which the probes could be told right or wrong.
-                    Fall::Probed | Fall::Doubted if host.outlier.ejected().is_some() => false,
-                    Fall::Probed => lately(host),
-                    Fall::Doubted => true,
-                    Fall::Confirmed => false,
-                };
-                fallen.at_once += usize::from(doubtful);
-            }
-        }
-        let pull = self.brake.look(fallen, share.of(fallen.hosts));
-        match pull {
-            Some(Pull::On) => self.news.push(News::Panic(fallen)),
-            Some(Pull::Off) => self.news.push(News::PanicEnded(fallen)),
-            None => {}
-        }
-        for host in self.hosts.values_mut() {
-            let ejected = host.outlier.ejected().is_some();
-            let doubtful = self.brake.is_on() && host.is_down() && !ejected && lately(host);
-            let fall = match host.fall {
-                Fall::Probed if doubtful => Fall::Doubted,
-                Fall::Doubted if !self.brake.is_on() => Fall::Probed,
-                Fall::Probed | Fall::Doubted | Fall::Confirmed => host.fall,
-            };
-            self.changed |= fall != host.fall;
-            host.fall = fall;
-        }
-    }
-
     fn tell(&mut self, host: &Name, what: Flip, by: Signal, reason: String) {
         self.changed = true;
         let host = host.clone();
@@ -338,8 +312,9 @@ impl Group {
 }
 
 impl Host {
-    pub(super) fn new(address: SocketAddr, history: History, outlier: Outlier) -> Self {
+    pub(super) fn new(address: HostAddress, history: History, outlier: Outlier) -> Self {
         Self {
+            located: address.name().is_none(),
             address,
             in_use: false,
             history,
@@ -357,6 +332,6 @@ impl Host {
 
     pub(super) fn is_usable(&self) -> bool {
         let down = self.is_down() && self.fall != Fall::Doubted;
-        !down && self.outlier.ejected().is_none() && self.wishes.mode == Mode::Ready
+        self.located && !down && self.outlier.ejected().is_none() && self.wishes.mode == Mode::Ready
     }
 }

@@ -1,7 +1,7 @@
 //! The probe that asks for something over HTTP/1.1, with or without TLS.
 //! It must not follow where an answer leads to.
 
-use std::{fmt, future::Future, net::SocketAddr, pin::Pin};
+use std::{fmt, future::Future, pin::Pin};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{
-    Outcome, Probe, Target,
+    Asked, Outcome, Probe, Target,
     connect::{connect, within},
 };
 use crate::model::topology::probe::HttpProbe;
@@ -43,7 +43,7 @@ impl Http {
         Self { wanted }
     }
 
-    async fn found(&self, address: SocketAddr, deadline: Instant) -> Result<Found, Outcome> {
+    async fn found(&self, address: &Asked, deadline: Instant) -> Result<Found, Outcome> {
         let stream = connect(address, deadline).await?;
         #[cfg(feature = "server")]
         if let Some(tls) = &self.tls {
@@ -56,7 +56,7 @@ impl Http {
     async fn talk<S>(
         &self,
         mut stream: S,
-        address: SocketAddr,
+        address: &Asked,
         deadline: Instant,
     ) -> Result<Found, Outcome>
     where
@@ -86,12 +86,12 @@ impl Http {
         }
     }
 
-    fn request(&self, address: SocketAddr) -> String {
+    fn request(&self, address: &Asked) -> String {
         let method = self.wanted.method.word();
         let path = self.wanted.path.as_str();
         let host = match &self.wanted.host {
             Some(host) => host.as_str().to_owned(),
-            None => address.to_string(),
+            None => address.authority(),
         };
         format!(
             "{method} {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: pointsman-probe\r\n\
@@ -121,7 +121,7 @@ impl Probe for Http {
     fn ask<'a>(
         &'a self,
         _target: &'a Target,
-        address: SocketAddr,
+        address: &'a Asked,
         deadline: Instant,
     ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
         Box::pin(async move {

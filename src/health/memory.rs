@@ -1,7 +1,7 @@
 //! What is kept of a group's health over a restart.
 //! It must not keep it itself, nor believe what is too old. Pure.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,7 @@ use super::{
     outlier::{Ejection, Outlier},
 };
 use crate::model::{
+    address::HostAddress,
     name::Name,
     topology::{self, Probe},
 };
@@ -30,7 +31,7 @@ pub struct Remembered {
 /// What is kept of a host. Times are in milliseconds since 1970.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 struct Kept {
-    address: SocketAddr,
+    address: HostAddress,
     said: Said,
     since: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -39,10 +40,10 @@ struct Kept {
 
 impl Remembered {
     /// The host called `name`, as it is known or as one of which nothing is.
-    pub(super) fn host(&self, name: &Name, address: SocketAddr, group: &topology::Group) -> Host {
-        let kept = self.hosts.get(name).filter(|kept| kept.address == address);
+    pub(super) fn host(&self, name: &Name, address: &HostAddress, group: &topology::Group) -> Host {
+        let kept = self.hosts.get(name).filter(|kept| kept.address == *address);
         let Some(kept) = kept else {
-            return Host::new(address, History::default(), Outlier::default());
+            return Host::new(address.clone(), History::default(), Outlier::default());
         };
         let history = if asks_the_same(self.probe.as_ref(), group.probe.as_ref()) {
             History::remembered(kept.said, kept.since)
@@ -50,7 +51,7 @@ impl Remembered {
             History::default()
         };
         let outlier = kept.ejected.clone().map(Outlier::remembered);
-        Host::new(address, history, outlier.unwrap_or_default())
+        Host::new(address.clone(), history, outlier.unwrap_or_default())
     }
 }
 
@@ -59,7 +60,7 @@ impl Group {
     pub fn remember(&self) -> Remembered {
         let known = |(name, host): (&Name, &Host)| {
             let kept = Kept {
-                address: host.address,
+                address: host.address.clone(),
                 said: host.history.said(),
                 since: host.history.since(),
                 ejected: host.outlier.ejected().cloned(),

@@ -3,9 +3,10 @@
 //!
 //! To add one: a kind in [`crate::model::topology::ProbeKind`], an arm in `build`, a file here.
 
-use std::{fmt, future::Future, net::SocketAddr, pin::Pin, time::Duration};
+use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 use crate::model::{
+    address::{Endpoint, HostAddress},
     name::{HostPath, Name},
     topology::{
         self, ProbeKind,
@@ -14,6 +15,7 @@ use crate::model::{
 };
 
 mod agent;
+mod asked;
 pub mod brake;
 pub mod checker;
 mod connect;
@@ -34,6 +36,7 @@ mod tcp;
 mod tls;
 pub mod wishes;
 
+pub use asked::Asked;
 pub use means::{MAX_PROGRAMS, Means, Program};
 pub use outcome::{Advice, Mode, Outcome, Verdict};
 use tokio::time::Instant;
@@ -44,7 +47,7 @@ pub struct Target {
     /// The host's name.
     pub host: HostPath,
     /// Where it takes sessions.
-    pub address: SocketAddr,
+    pub address: HostAddress,
 }
 
 /// One way to ask a host whether it can take sessions.
@@ -63,7 +66,7 @@ pub trait Probe: Send + Sync + fmt::Debug {
     fn ask<'a>(
         &'a self,
         target: &'a Target,
-        address: SocketAddr,
+        address: &'a Asked,
         deadline: Instant,
     ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 }
@@ -77,14 +80,12 @@ pub struct Prober {
 }
 
 impl Prober {
-    /// Asks `target` once, for as long as the configuration allows. The future may be dropped.
-    pub async fn ask(&self, target: &Target) -> Outcome {
-        let mut address = target.address;
-        if let Some(port) = self.port {
-            address.set_port(port);
-        }
+    /// Asks `target`, which is reached at `at` now, once, for as long as the configuration allows.
+    /// The future may be dropped.
+    pub async fn ask(&self, target: &Target, at: Endpoint) -> Outcome {
+        let asked = Asked::new(&target.address, at, self.port);
         let deadline = Instant::now() + self.timeout;
-        self.probe.ask(target, address, deadline).await
+        self.probe.ask(target, &asked, deadline).await
     }
 }
 

@@ -1,11 +1,11 @@
 //! The probe that passes when a connection stands.
 //! It must not send or read a byte.
 
-use std::{future::Future, net::SocketAddr, pin::Pin};
+use std::{future::Future, pin::Pin};
 
 use tokio::time::Instant;
 
-use super::{Outcome, Probe, Target, connect::connect};
+use super::{Asked, Outcome, Probe, Target, connect::connect};
 
 /// Passes when a connection stands.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ impl Probe for Tcp {
     fn ask<'a>(
         &'a self,
         _target: &'a Target,
-        address: SocketAddr,
+        address: &'a Asked,
         deadline: Instant,
     ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
         Box::pin(async move {

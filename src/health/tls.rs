@@ -1,9 +1,7 @@
 //! The probe that does a TLS handshake and looks at the certificate, and TLS for other probes.
 //! It must not let a certificate pass that it could not check.
 
-use std::{
-    fmt, future::Future, io, net::SocketAddr, path::Path, pin::Pin, sync::Arc, time::Duration,
-};
+use std::{fmt, future::Future, io, path::Path, pin::Pin, sync::Arc, time::Duration};
 
 use rustls::{
     CertificateError, ClientConfig, RootCertStore,
@@ -11,12 +9,12 @@ use rustls::{
     crypto::ring,
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
 };
-use tokio::{net::TcpStream, time::Instant};
+use tokio::time::Instant;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
-    BuildError, Means, Outcome, Probe, Target,
-    connect::{connect, within},
+    Asked, BuildError, Means, Outcome, Probe, Target,
+    connect::{Stream, connect, within},
 };
 use crate::model::topology::{
     Days,
@@ -80,19 +78,26 @@ impl Client {
         })
     }
 
-    fn name(&self, address: SocketAddr) -> ServerName<'static> {
+    /// Whom the certificate must be for; `None` where that is no name that one could be for.
+    fn name(&self, address: &Asked) -> Option<ServerName<'static>> {
         let name = self.name.clone();
-        name.unwrap_or_else(|| ServerName::IpAddress(address.ip().into()))
+        name.or_else(|| ServerName::try_from(address.server_name()).ok())
     }
 
     /// Does the handshake on `stream`, which leads to `address`.
     pub(super) async fn handshake(
         &self,
-        stream: TcpStream,
-        address: SocketAddr,
+        stream: Box<dyn Stream>,
+        address: &Asked,
         deadline: Instant,
-    ) -> Result<TlsStream<TcpStream>, Outcome> {
-        let name = self.name(address);
+    ) -> Result<TlsStream<Box<dyn Stream>>, Outcome> {
+        let named = || {
+            Outcome::failed(format!(
+                "no certificate can be for {}",
+                address.server_name()
+            ))
+        };
+        let name = self.name(address).ok_or_else(named)?;
         let shown = name.to_str().into_owned();
         let connector = TlsConnector::from(Arc::clone(&self.config));
         let late = format!("{address} did not finish the TLS handshake");
@@ -102,12 +107,12 @@ impl Client {
     }
 
     /// For how many whole days the certificate that `stream` showed is still good.
-    fn days_left(&self, stream: &TlsStream<TcpStream>, address: SocketAddr) -> Option<u64> {
+    fn days_left(&self, stream: &TlsStream<Box<dyn Stream>>, address: &Asked) -> Option<u64> {
         let (_, connection) = stream.get_ref();
         let (leaf, others) = connection.peer_certificates()?.split_first()?;
         // Nothing is good by then, and the error says until when it was.
         let then = UnixTime::since_unix_epoch(Duration::from_secs(AFTER_ALL));
-        let name = self.name(address);
+        let name = self.name(address)?;
         let error = self
             .verifier
             .verify_server_cert(leaf, others, &name, &[], then)
@@ -131,7 +136,7 @@ fn not_after(error: &rustls::Error) -> Option<UnixTime> {
 }
 
 /// The outcome for a handshake that ended with `error`; `name` is whom the certificate must be for.
-fn refusal(error: &io::Error, address: SocketAddr, name: &str) -> Outcome {
+fn refusal(error: &io::Error, address: &Asked, name: &str) -> Outcome {
     let tls = error
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<rustls::Error>());
@@ -210,7 +215,7 @@ impl Tls {
         })
     }
 
-    async fn days(&self, address: SocketAddr, deadline: Instant) -> Result<u64, Outcome> {
+    async fn days(&self, address: &Asked, deadline: Instant) -> Result<u64, Outcome> {
         let stream = connect(address, deadline).await?;
         let stream = self.client.handshake(stream, address, deadline).await?;
         let days = self.client.days_left(&stream, address);
@@ -234,7 +239,7 @@ impl Probe for Tls {
     fn ask<'a>(
         &'a self,
         _target: &'a Target,
-        address: SocketAddr,
+        address: &'a Asked,
         deadline: Instant,
     ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
         Box::pin(async move {

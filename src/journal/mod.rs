@@ -71,6 +71,8 @@ pub struct Journal {
     epoch: String,
     /// Nothing after a failure that leaves open what is in the file.
     live: Mutex<Option<Live>>,
+    /// Another process has the file.
+    released: bool,
 }
 
 /// An open journal file, and the end of what is in it.
@@ -97,6 +99,7 @@ impl Journal {
             keeping: Keeping(Arc::new(Mutex::new(keep))),
             epoch,
             live: Mutex::new(Some(live)),
+            released: false,
         })
     }
 
@@ -111,6 +114,9 @@ impl Journal {
 
     /// The open journal in `slot`; opens it again after a failure.
     fn live<'a>(&self, slot: &'a mut Option<Live>) -> Result<&'a mut Live, String> {
+        if self.released {
+            return Err(self.tell(&"another process has taken over"));
+        }
         match slot {
             Some(live) => Ok(live),
             empty => Ok(empty.insert(self.reopen()?)),
@@ -212,6 +218,15 @@ impl fmt::Debug for Journal {
 }
 
 impl Record for Journal {
+    fn release(&mut self) {
+        self.released = true;
+        *self.slot() = None;
+    }
+
+    fn reclaim(&mut self) {
+        self.released = false;
+    }
+
     fn epoch(&self) -> String {
         self.epoch.clone()
     }

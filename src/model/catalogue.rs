@@ -36,7 +36,7 @@ const fn row(
 
 /// Every command.
 #[rustfmt::skip]
-pub const CATALOGUE: [Entry; 32] = {
+pub const CATALOGUE: [Entry; 33] = {
     use Role::{Admin, Operator, Viewer};
     [
         row("status",         "",                                              Viewer,   false, "how services, groups and hosts are"),
@@ -71,6 +71,7 @@ pub const CATALOGUE: [Entry; 32] = {
         row("logins",         "",                                              Admin,    false, "who is logged in"),
         row("end-login",      "login",                                         Viewer,   false, "end a login: your own, or as admin anybody's"),
         row("explain-access", "user",                                          Admin,    false, "what a user may do, and why"),
+        row("upgrade",        "",                                              Admin,    true,  "hand over to the program that is installed now"),
     ]
 };
 

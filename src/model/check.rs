@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    address::Address,
+    address::{Endpoint, HostAddress},
     name::Name,
     problem::{Place, Problem},
     topology::{Group, Service, Topology},
@@ -122,7 +122,7 @@ fn check_health(group: &Group, place: &Place, problems: &mut Vec<Problem>) {
     }
 }
 
-fn check_group(group: &Group, listen: &[Address], place: &Place, problems: &mut Vec<Problem>) {
+fn check_group(group: &Group, listen: &[Endpoint], place: &Place, problems: &mut Vec<Problem>) {
     if let Some(sticky) = &group.sticky
         && sticky.ttl.limit().is_none()
     {
@@ -148,33 +148,59 @@ fn check_group(group: &Group, listen: &[Address], place: &Place, problems: &mut 
         problems,
     );
     for (index, host) in group.hosts.iter().enumerate() {
-        if let Some(message) = unreachable(host.address, listen) {
+        if let Some(message) = unreachable(&host.address, listen) {
             let place = root.named(index, &host.name).key("address");
+            problems.push(Problem::new(place, message));
+        }
+        let is_unix = matches!(host.address, HostAddress::At(Endpoint::Unix(_)));
+        if is_unix
+            && group
+                .probe
+                .as_ref()
+                .is_some_and(|probe| probe.port.is_some())
+        {
+            let place = root.named(index, &host.name).key("address");
+            let message = "a host on a Unix socket has no port that `probe.port` could mean";
             problems.push(Problem::new(place, message));
         }
     }
 }
 
 /// Why there can be no host at `address` in a service that listens on `listen`.
-fn unreachable(address: Address, listen: &[Address]) -> Option<String> {
-    let (ip, port) = (address.socket().ip(), address.socket().port());
+fn unreachable(address: &HostAddress, listen: &[Endpoint]) -> Option<String> {
+    let address = match address {
+        HostAddress::At(Endpoint::Ip(address)) => *address,
+        HostAddress::At(unix @ Endpoint::Unix(_)) => {
+            return listen.contains(unix).then(|| itself(unix));
+        }
+        // Where it leads is not known here.
+        HostAddress::Named(name) => {
+            return (name.port() == 0).then(|| NO_PORT.to_owned());
+        }
+    };
+    let (ip, port) = (address.ip(), address.port());
     if port == 0 {
-        return Some("a host cannot be reached at port 0".to_owned());
+        return Some(NO_PORT.to_owned());
     }
     let plain = ip.to_canonical();
     if plain.is_unspecified() || plain == IpAddr::V4(Ipv4Addr::BROADCAST) {
         return Some(format!("a host cannot be reached at {ip}"));
     }
-    let listener = listener_at(ip, port, listen)?;
-    Some(format!(
-        "the service would call itself: it listens on {listener}"
-    ))
+    listener_at(ip, port, listen).map(itself)
+}
+
+const NO_PORT: &str = "a host cannot be reached at port 0";
+
+fn itself(listener: &Endpoint) -> String {
+    format!("the service would call itself: it listens on {listener}")
 }
 
 /// Which of `listen` is there.
-fn listener_at(ip: IpAddr, port: u16, listen: &[Address]) -> Option<&Address> {
+fn listener_at(ip: IpAddr, port: u16, listen: &[Endpoint]) -> Option<&Endpoint> {
     listen.iter().find(|listener| {
-        let listener = listener.socket();
+        let Some(listener) = listener.ip() else {
+            return false;
+        };
         // What listens on every address does so on loopback; of the others we do not know.
         let on_all = listener.ip().is_unspecified() && listener.is_ipv4() == ip.is_ipv4();
         listener.port() == port && (listener.ip() == ip || on_all && ip.is_loopback())
@@ -183,11 +209,14 @@ fn listener_at(ip: IpAddr, port: u16, listen: &[Address]) -> Option<&Address> {
 
 /// Why the hosts of `group` cannot be probed at the port that is given for all: it would be the
 /// balancer that answers, whatever becomes of them.
-fn probes_itself(group: &Group, listen: &[Address]) -> Option<String> {
+fn probes_itself(group: &Group, listen: &[Endpoint]) -> Option<String> {
     let port = group.probe.as_ref()?.port?.get();
     let found = group.hosts.iter().find_map(|host| {
-        let listener = listener_at(host.address.socket().ip(), port, listen)?;
-        Some((&host.name, listener))
+        // Where a name leads is not known here.
+        let HostAddress::At(Endpoint::Ip(address)) = &host.address else {
+            return None;
+        };
+        Some((&host.name, listener_at(address.ip(), port, listen)?))
     });
     let (host, listener) = found?;
     Some(format!(
@@ -198,14 +227,14 @@ fn probes_itself(group: &Group, listen: &[Address]) -> Option<String> {
 fn check_listeners<'a>(
     service: &'a Service,
     place: &Place,
-    seen: &mut HashMap<Address, &'a Name>,
+    seen: &mut HashMap<&'a Endpoint, &'a Name>,
     problems: &mut Vec<Problem>,
 ) {
     for (index, address) in service.listen.iter().enumerate() {
-        if address.socket().port() == 0 {
+        if address.is_chosen() {
             continue;
         }
-        if let Some(other) = seen.insert(*address, &service.name) {
+        if let Some(other) = seen.insert(address, &service.name) {
             let message = format!("{address} is already listened on by service {other}");
             problems.push(Problem::new(place.key("listen").item(index), message));
         }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    address::Address,
+    address::Endpoint,
     name::{GroupPath, HostPath, Name},
     period::Period,
     topology::{Group, Host, Service, Weight},
@@ -111,7 +111,7 @@ pub enum Command {
     },
     SetListen {
         service: Name,
-        listen: Vec<Address>,
+        listen: Vec<Endpoint>,
     },
     Replace {
         services: Vec<Service>,
@@ -131,6 +131,7 @@ pub enum Command {
     ExplainAccess {
         user: String,
     },
+    Upgrade {},
 }
 
 /// Keys of an object with their new values; `null` restores the default.

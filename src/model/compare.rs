@@ -214,6 +214,7 @@ pub(crate) fn bare(service: &Service) -> Service {
         access: service.access.clone(),
         proxy_protocol: service.proxy_protocol.clone(),
         tcp: service.tcp,
+        unix_mode: service.unix_mode,
         groups: Vec::new(),
     }
 }
@@ -268,7 +269,7 @@ fn service_defaults() -> Value {
            "limits.rate_per_client": null, "queue.length": 0, "queue.timeout": "5s",
            "access": null, "proxy_protocol": null, "tcp.keepalive": "0s",
            "tcp.user_timeout": "0s", "tcp.defer_accept": "0s", "tcp.backlog": 65535,
-           "tcp.v6only": true, "backup": null, "rebalance": null})
+           "tcp.v6only": true, "unix_mode": "0660", "backup": null, "rebalance": null})
 }
 
 fn group_defaults() -> Value {

@@ -104,7 +104,8 @@ pub(super) fn edit(
         | Command::Logout {}
         | Command::Logins {}
         | Command::EndLogin { .. }
-        | Command::ExplainAccess { .. } => return Ok(None),
+        | Command::ExplainAccess { .. }
+        | Command::Upgrade {} => return Ok(None),
     }
     Ok(Some(next))
 }

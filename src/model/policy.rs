@@ -155,7 +155,8 @@ fn service(command: &Command) -> Option<&Name> {
         | Command::Logout {}
         | Command::Logins {}
         | Command::EndLogin { .. }
-        | Command::ExplainAccess { .. } => None,
+        | Command::ExplainAccess { .. }
+        | Command::Upgrade {} => None,
     }
 }
 
@@ -169,7 +170,8 @@ fn takes_all_services(command: &Command) -> bool {
         | Command::Confirm { .. }
         | Command::CloseSessions { .. }
         | Command::Logins {}
-        | Command::ExplainAccess { .. } => true,
+        | Command::ExplainAccess { .. }
+        | Command::Upgrade {} => true,
         Command::Status {}
         | Command::Whoami {}
         | Command::Help {}

@@ -116,6 +116,8 @@ impl State {
             self.confirm(*revision)
         } else if let Command::CloseSessions { host, service } = command {
             self.close(host.as_ref(), service.as_ref())
+        } else if matches!(command, Command::Upgrade {}) {
+            Ok(self.stay())
         } else {
             self.edit(authorized, command, options, given)
         }
@@ -130,7 +132,10 @@ impl State {
         }
         match &self.jobs.pending {
             Some(pending)
-                if !matches!(command, Command::Confirm { .. } | Command::Rollback { .. }) =>
+                if !matches!(
+                    command,
+                    Command::Confirm { .. } | Command::Rollback { .. } | Command::Upgrade {}
+                ) =>
             {
                 let message = format!(
                     "revision {} waits to be confirmed or rolled back; nothing else changes meanwhile",
@@ -163,6 +168,16 @@ impl State {
             events,
             close: None,
         })
+    }
+
+    /// Another process goes on with this very state, what waits to be confirmed included.
+    fn stay(&self) -> Change {
+        Change {
+            next: self.clone(),
+            lines: Vec::new(),
+            events: Vec::new(),
+            close: None,
+        }
     }
 
     fn close(

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    address::Address,
+    address::{Endpoint, HostAddress},
     name::{GroupPath, HostPath, Name},
     network::AccessRule,
     period::Period,
@@ -17,12 +17,14 @@ use super::{
 
 mod edge;
 mod health;
+mod mode;
 mod number;
 pub mod probe;
 mod scheduler;
 
 pub use edge::{Limits, ProxyProtocol, Queue, Rate, SendProxy, Tcp};
 pub use health::{Backup, Outlier, Rebalance, Share, SlowStart, WhenAllDown};
+pub use mode::{UnixMode, UnixModeError};
 pub use number::{Count, Days, Port, Retries, Times, Weight};
 pub use probe::{Probe, ProbeKind};
 pub use scheduler::Scheduler;
@@ -42,8 +44,8 @@ pub struct Topology {
 pub struct Service {
     /// Its name, unique among the services.
     pub name: Name,
-    /// The addresses it accepts on; port 0 lets the system choose one.
-    pub listen: Vec<Address>,
+    /// Where it accepts; port 0 lets the system choose one.
+    pub listen: Vec<Endpoint>,
     /// The group that takes new sessions; absent: the first one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active: Option<Name>,
@@ -75,6 +77,9 @@ pub struct Service {
     /// Options of its sockets.
     #[serde(default, skip_serializing_if = "is_default")]
     pub tcp: Tcp,
+    /// Who may connect where it listens on Unix sockets.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unix_mode: UnixMode,
     /// The groups of hosts.
     #[serde(rename = "group")]
     pub groups: Vec<Group>,
@@ -151,8 +156,8 @@ pub struct Group {
 pub struct Host {
     /// Its name, unique in its group.
     pub name: Name,
-    /// Where it listens.
-    pub address: Address,
+    /// Where it listens: an address, a name that leads to some, or a Unix socket.
+    pub address: HostAddress,
     /// Its share of new sessions beside the other hosts': 0 (none) to 256.
     #[serde(default, skip_serializing_if = "is_default")]
     pub weight: Weight,
@@ -220,7 +225,7 @@ impl Topology {
 
 impl Host {
     /// A host at `address`, with defaults for everything else.
-    pub fn new(name: Name, address: Address) -> Self {
+    pub fn new(name: Name, address: HostAddress) -> Self {
         Self {
             name,
             address,
@@ -252,7 +257,7 @@ impl Group {
 
 impl Service {
     /// A service on the addresses `listen`, with defaults for everything else.
-    pub fn new(name: Name, listen: Vec<Address>, groups: Vec<Group>) -> Self {
+    pub fn new(name: Name, listen: Vec<Endpoint>, groups: Vec<Group>) -> Self {
         Self {
             name,
             listen,
@@ -264,6 +269,7 @@ impl Service {
             access: Vec::new(),
             proxy_protocol: None,
             tcp: Tcp::default(),
+            unix_mode: UnixMode::default(),
             backup: None,
             rebalance: None,
             groups,

@@ -1,9 +1,14 @@
 //! What is counted and logged of sessions, and why one could not be served.
 //! It must not do anything about it.
 
-use std::{io, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use super::{announce::HeaderError, ending::Ending, session::Session};
+use super::{
+    access_log::{Ended, Line, Refused},
+    announce::HeaderError,
+    ending::Ending,
+    session::Session,
+};
 use crate::balance::{Lease, NoHost, admission::Denied, counters::Counter};
 
 /// Why a connection could not be served.
@@ -30,40 +35,43 @@ pub(super) enum Refusal {
 }
 
 impl Session {
-    /// Leaves the line of a session that has ended in the access log.
+    /// Leaves the line of a session that has ended in the access log, where that is on.
     pub(super) fn log(
         &self,
         lease: &Lease,
+        at: Option<SocketAddr>,
         connect_time: Duration,
         bytes: (u64, u64),
-        ending: &Ending,
+        ending: Ending,
     ) {
-        tracing::info!(
-            target: "pointsman::access",
-            client = %self.client, peer = %self.peer,
-            host = %lease.host().path(),
-            address = %lease.host().address(),
-            to_host = bytes.0,
-            to_client = bytes.1,
-            connect_ms = millis(connect_time),
-            session_ms = millis(self.started.elapsed()),
-            by = %ending.by(),
-            "{ending}",
-        );
+        let log = self.lane.access_log();
+        if log.is_on() {
+            log.leave(Line::Ended(Box::new(Ended {
+                client: self.client,
+                peer: self.peer,
+                host: Arc::clone(lease.host()),
+                at,
+                bytes,
+                connect_time,
+                session_time: self.started.elapsed(),
+                ending,
+            })));
+        }
     }
 
     /// Counts a connection that could not be served, and says why in the log.
     pub(super) fn refuse(&self, refusal: &Refusal) {
         refusal.counter(self).increment();
         let service = self.service();
-        if self.lane.access_log() {
-            tracing::info!(
-                target: "pointsman::access",
-                client = %self.client, peer = %self.peer,
-                service = %service.name,
-                session_ms = millis(self.started.elapsed()),
-                "refused: {refusal}",
-            );
+        let log = self.lane.access_log();
+        if log.is_on() {
+            log.leave(Line::Refused(Box::new(Refused {
+                client: self.client,
+                peer: self.peer,
+                service: service.name.clone(),
+                session_time: self.started.elapsed(),
+                why: refusal.to_string(),
+            })));
         } else {
             tracing::debug!(service = %service.name, client = %self.client, "refused: {refusal}");
         }
@@ -88,9 +96,4 @@ impl Refusal {
             Self::Resources(_) => &refused.resources,
         }
     }
-}
-
-/// Milliseconds, to the microsecond.
-fn millis(length: Duration) -> f64 {
-    length.as_micros() as f64 / 1000.0
 }

@@ -1,7 +1,11 @@
 //! Before a host is looked for: who the client is, whether it is let in, what the host is told.
 //! It must not pick a host, nor keep a client waiting for longer than a header may take.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 
 use tokio::time::timeout;
 
@@ -9,10 +13,11 @@ use super::{
     account::Refusal,
     announce::{self, Announced},
     flow::Flow,
+    peer::Peer,
     session::Session,
     socket::Socket,
 };
-use crate::balance::view::Terms;
+use crate::{balance::view::Terms, model::address::Endpoint};
 
 /// How long a header of the PROXY protocol may take to arrive.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -41,8 +46,8 @@ impl Session {
             let heard = timeout(DEADLINE, hear(client)).await;
             let (announced, rest) = heard.map_err(|_| Refusal::Unannounced)??;
             if let Some((announced, address)) = announced.addresses {
-                self.client = announced;
-                called = Some(address);
+                self.client = Peer::Ip(announced);
+                called = Some(Endpoint::Ip(address));
             }
             extensions = announced.extensions;
             up.begin_with(&rest);
@@ -53,10 +58,18 @@ impl Session {
                 Some(called) => called,
                 None => client.local().map_err(Refusal::Left)?,
             };
-            let header = announce::render(version, self.client, called, &extensions);
+            let header = announce::render(version, self.client, &called, &extensions);
             up.begin_with(&[&header, up.pending()].concat());
         }
         Ok(())
+    }
+
+    /// By which address the schedulers and the limits of clients know the client: those who have
+    /// none are one client together.
+    pub(super) fn scheduled_as(&self) -> IpAddr {
+        self.client
+            .ip()
+            .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
     }
 
     /// Lets the client in, as far as it is for the service to say.

@@ -6,7 +6,7 @@ use std::{
     sync::{
         Arc,
         atomic::{
-            AtomicBool, AtomicU32, AtomicU64,
+            AtomicU32, AtomicU64,
             Ordering::{Relaxed, SeqCst},
         },
     },
@@ -15,6 +15,8 @@ use std::{
 
 use tokio::{runtime::Handle, sync::Notify};
 
+use super::access_log::AccessLog;
+
 /// A place where sessions run: a thread of the program's own, or the runtime of an embedder.
 #[derive(Debug)]
 pub struct Lane {
@@ -22,7 +24,7 @@ pub struct Lane {
     epoch: Instant,
     bell: Notify,
     rings: AtomicU64,
-    access_log: AtomicBool,
+    access_log: Arc<AccessLog>,
     beats: AtomicU64,
     sessions: AtomicU32,
 }
@@ -47,14 +49,14 @@ impl Drop for Aboard {
 
 impl Lane {
     /// A lane whose sessions run on `runtime`, with a clock that counts from `epoch`. All lanes of
-    /// a balancer have one epoch. With `access_log`, each session leaves a line when it ends.
-    pub fn new(runtime: Handle, epoch: Instant, access_log: bool) -> Self {
+    /// a balancer have one epoch, and one `access_log`.
+    pub fn new(runtime: Handle, epoch: Instant, access_log: Arc<AccessLog>) -> Self {
         Self {
             runtime,
             epoch,
             bell: Notify::new(),
             rings: AtomicU64::new(0),
-            access_log: AtomicBool::new(access_log),
+            access_log,
             beats: AtomicU64::new(0),
             sessions: AtomicU32::new(0),
         }
@@ -106,11 +108,6 @@ impl Lane {
         &self.bell
     }
 
-    /// Whether each session leaves a line when it ends, from now on.
-    pub fn log_access(&self, access_log: bool) {
-        self.access_log.store(access_log, Relaxed);
-    }
-
     /// A sign of life of the thread that this lane is.
     pub(super) fn beat(&self) {
         self.beats.fetch_add(1, Relaxed);
@@ -122,7 +119,8 @@ impl Lane {
         self.beats.load(Relaxed)
     }
 
-    pub(super) fn access_log(&self) -> bool {
-        self.access_log.load(Relaxed)
+    /// Where its sessions leave a line when they end.
+    pub fn access_log(&self) -> &AccessLog {
+        &self.access_log
     }
 }

@@ -3,7 +3,6 @@
 
 use std::{
     io,
-    net::SocketAddr,
     os::fd::{AsFd, OwnedFd},
     pin::pin,
     sync::{Arc, Weak},
@@ -13,20 +12,25 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
-    net::{SocketFlags, acceptfrom_with},
+    net::{SocketAddrAny, SocketFlags, acceptfrom_with},
 };
 use tokio::io::{Interest, unix::AsyncFd};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     lane::Lane,
+    peer::Peer,
     roster::{Roster, Watch},
     session::{Session, turn_away},
-    socket::{listening, tune},
+    socket::{inherited, listening, only_v6, tune},
+    unix::{self, SocketFile},
 };
 use crate::{
     balance::{Service, service::Entry},
-    model::topology::Tcp,
+    model::{
+        address::Endpoint,
+        topology::{Tcp, UnixMode},
+    },
 };
 
 /// How many connections are accepted before the sessions on the same thread have their turn.
@@ -42,22 +46,27 @@ const REST: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Listener {
     fd: Arc<OwnedFd>,
-    address: SocketAddr,
+    address: Endpoint,
+    /// That of a Unix socket; goes with the listener, so that nobody comes who is not served.
+    file: Option<Arc<SocketFile>>,
 }
 
 /// A listener that was given up, and is open for as long as somebody still serves its backlog.
 #[derive(Debug)]
 pub struct Left {
     fd: Weak<OwnedFd>,
-    address: SocketAddr,
+    address: Endpoint,
 }
 
 impl Left {
-    /// The listener, while it is still open: its address cannot be bound anew until it is not.
+    /// The listener, while it is still open: its address cannot be bound anew until it is not. A
+    /// Unix socket has lost its file, and is bound anew.
     pub fn upgrade(&self) -> Option<Listener> {
+        self.address.ip()?;
         Some(Listener {
             fd: self.fd.upgrade()?,
-            address: self.address,
+            address: self.address.clone(),
+            file: None,
         })
     }
 }
@@ -74,7 +83,7 @@ struct Acceptor {
     watch: Watch,
     /// Keeps [`Left`] alive for as long as `fd`, a duplicate of it, is open.
     _listener: Arc<OwnedFd>,
-    address: SocketAddr,
+    address: Endpoint,
     lane: Arc<Lane>,
 }
 
@@ -83,34 +92,98 @@ impl Listener {
     ///
     /// # Errors
     /// When the address is in use, is not of this machine, or may not be bound by this user.
-    pub fn bind(address: SocketAddr, tcp: &Tcp) -> io::Result<Self> {
-        let (fd, address) = listening(address, tcp)?;
+    pub fn bind(address: &Endpoint, tcp: &Tcp, mode: UnixMode) -> io::Result<Self> {
+        let (fd, address, file) = match address {
+            Endpoint::Ip(address) => {
+                let (fd, address) = listening(*address, tcp)?;
+                (fd, Endpoint::Ip(address), None)
+            }
+            Endpoint::Unix(path) => {
+                let (fd, file) = unix::listening(path, tcp.backlog.get(), mode)?;
+                (fd, address.clone(), Some(Arc::new(file)))
+            }
+        };
         Ok(Self {
             fd: Arc::new(fd),
             address,
+            file,
         })
     }
 
-    /// Has it listen as `tcp` says from now on; connections that were made before keep what they
-    /// have. Whether it takes IPv4 is settled when it is bound.
+    /// The listener at `address` that another process has bound, and hands to us. The file of a
+    /// Unix socket is left to that process, until [`Self::answer_for_file`].
+    ///
+    /// # Errors
+    /// When it is no socket that listens there.
+    pub fn inherit(fd: OwnedFd, address: &Endpoint) -> io::Result<Self> {
+        let (address, file) = match address {
+            Endpoint::Ip(_) => (Endpoint::Ip(inherited(&fd)?), None),
+            Endpoint::Unix(path) => (address.clone(), Some(unix::inherited(&fd, path)?)),
+        };
+        Ok(Self {
+            fd: Arc::new(fd),
+            address,
+            file: file.map(Arc::new),
+        })
+    }
+
+    /// The same listener again; it closes with the last.
+    pub fn share(&self) -> Self {
+        Self {
+            fd: Arc::clone(&self.fd),
+            address: self.address.clone(),
+            file: self.file.clone(),
+        }
+    }
+
+    /// Whether the file of a Unix socket goes when this listener closes.
+    pub fn answer_for_file(&self, ours: bool) {
+        if let Some(file) = &self.file {
+            file.answer_for(ours);
+        }
+    }
+
+    /// A descriptor of it, for another process.
+    ///
+    /// # Errors
+    /// When there is none to be had.
+    pub fn duplicate(&self) -> io::Result<OwnedFd> {
+        self.fd.try_clone()
+    }
+
+    /// Whether [`Self::tune`] can make it what `tcp` says.
+    pub fn can(&self, tcp: &Tcp) -> bool {
+        self.address.ip().is_none_or(|address| {
+            address.is_ipv4() || only_v6(&self.fd).is_ok_and(|only| only == tcp.v6only)
+        })
+    }
+
+    /// Has it listen as `tcp` and `mode` say from now on; connections that were made before keep
+    /// what they have. Whether it takes IPv4 is settled when it is bound.
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn tune(&self, tcp: &Tcp) -> io::Result<()> {
-        tune(&self.fd, tcp)
+    pub fn tune(&self, tcp: &Tcp, mode: UnixMode) -> io::Result<()> {
+        match &self.file {
+            Some(file) => {
+                file.permit(mode)?;
+                Ok(rustix::net::listen(&self.fd, tcp.backlog.get())?)
+            }
+            None => tune(&self.fd, tcp),
+        }
     }
 
     /// Remembers this listener without keeping it open.
     pub fn downgrade(&self) -> Left {
         Left {
             fd: Arc::downgrade(&self.fd),
-            address: self.address,
+            address: self.address.clone(),
         }
     }
 
     /// The address that it is bound to.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> &Endpoint {
+        &self.address
     }
 
     /// Gets ready to accept on all `lanes`.
@@ -126,7 +199,7 @@ impl Listener {
                 fd,
                 watch,
                 _listener: Arc::clone(&self.fd),
-                address: self.address,
+                address: self.address.clone(),
                 lane: Arc::clone(lane),
             })
         };
@@ -246,7 +319,7 @@ impl Acceptor {
             let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
             match acceptfrom_with(self.fd.as_fd(), flags) {
                 Ok((client, peer)) => {
-                    self.admit(service, client, peer.and_then(|peer| peer.try_into().ok()));
+                    self.admit(service, client, self.peer(peer));
                     if self.watch.got_one() {
                         return Pause::Ahead;
                     }
@@ -263,10 +336,17 @@ impl Acceptor {
         Pause::Turn
     }
 
-    fn admit(&self, service: &Arc<Service>, client: OwnedFd, peer: Option<SocketAddr>) {
+    /// Who `address` is; `None` for one whose connection has broken already.
+    fn peer(&self, address: Option<SocketAddrAny>) -> Option<Peer> {
+        match &self.address {
+            Endpoint::Ip(_) => Some(Peer::Ip(address?.try_into().ok()?)),
+            Endpoint::Unix(_) => Some(Peer::Unix),
+        }
+    }
+
+    fn admit(&self, service: &Arc<Service>, client: OwnedFd, peer: Option<Peer>) {
         let counters = &service.counters;
         counters.accepted.increment();
-        // A connection whose peer has no address is one that has broken already.
         let Some(peer) = peer else {
             return turn_away(client);
         };

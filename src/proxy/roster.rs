@@ -138,7 +138,7 @@ mod tests {
 
     fn lanes(count: usize) -> Vec<Arc<Lane>> {
         let runtime = tokio::runtime::Handle::current();
-        let lane = |_| Arc::new(Lane::new(runtime.clone(), Instant::now(), false));
+        let lane = |_| Arc::new(Lane::new(runtime.clone(), Instant::now(), Arc::default()));
         (0..count).map(lane).collect()
     }
 

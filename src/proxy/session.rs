@@ -8,18 +8,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::time::timeout;
-
 use super::{
     account::Refusal,
+    connecting::{is_ours, is_port_shortage},
     ending::{Ending, Side, Timeout},
-    ephemeral,
     flow::{self, Flow},
     lane::Aboard,
+    peer::Peer,
     relay::{Clock, Flows, Relay},
     socket::{Socket, reset},
 };
-use crate::balance::{Lease, NoHost, Service, admission::Place, service::Entry, view::Outgoing};
+use crate::balance::{Lease, NoHost, Service, admission::Place, service::Entry};
 
 /// A connection that was accepted and counted in.
 #[derive(Debug)]
@@ -27,9 +26,9 @@ pub(super) struct Session {
     entry: Entry,
     pub(super) lane: Aboard,
     /// Who connected to us.
-    pub(super) peer: SocketAddr,
+    pub(super) peer: Peer,
     /// Who the client is: the peer, or whom it speaks for.
-    pub(super) client: SocketAddr,
+    pub(super) client: Peer,
     /// What it takes up of what one client may have.
     pub(super) place: Option<Place>,
     pub(super) started: Instant,
@@ -39,6 +38,8 @@ pub(super) struct Session {
 pub(super) struct Connected {
     pub(super) lease: Lease,
     pub(super) host: Socket,
+    /// Where, of the addresses that the host's name leads to.
+    pub(super) at: Option<SocketAddr>,
     pub(super) connect_time: Duration,
     /// Since when.
     pub(super) since: Instant,
@@ -46,7 +47,7 @@ pub(super) struct Connected {
 
 impl Session {
     /// A session with whoever connected from `peer`, counted in by `entry`.
-    pub(super) fn new(entry: Entry, lane: Aboard, peer: SocketAddr) -> Self {
+    pub(super) fn new(entry: Entry, lane: Aboard, peer: Peer) -> Self {
         Self {
             entry,
             lane,
@@ -117,9 +118,8 @@ impl Session {
         if matches!(&ending, Ending::Broken(Side::Host, _)) && bytes.1 == 0 {
             counters.early_resets.increment();
         }
-        if self.lane.access_log() {
-            self.log(&connected.lease, connected.connect_time, bytes, &ending);
-        }
+        let Connected { lease, at, .. } = &connected;
+        self.log(lease, *at, connected.connect_time, bytes, ending);
     }
 
     /// Picks a host and connects to it; where that fails, another one. What the client sends
@@ -157,12 +157,13 @@ impl Session {
                 self.entry.service().counters.retries.increment();
             }
             match self.connect(&lease, limit, &outgoing, up).await? {
-                Ok(host) => {
+                Ok((host, at)) => {
                     let connect_time = began.elapsed();
                     lease.connected(connect_time, now);
                     return Ok(Connected {
                         lease,
                         host,
+                        at,
                         connect_time,
                         since: began + connect_time,
                     });
@@ -188,26 +189,6 @@ impl Session {
             tried: tried.len(),
             last,
         })
-    }
-
-    /// Connects to the host; the inner error is the host's or this machine's.
-    async fn connect(
-        &self,
-        lease: &Lease,
-        limit: Option<Duration>,
-        outgoing: &Outgoing,
-        up: &mut Flow,
-    ) -> Result<io::Result<Socket>, Refusal> {
-        let host = match begin(lease.host().address(), outgoing, up) {
-            Ok((host, false)) => host,
-            Ok((host, true)) => return Ok(Ok(host)),
-            Err(error) => return Ok(Err(error)),
-        };
-        tokio::select! {
-            biased;
-            connected = within(limit, host.connected()) => Ok(connected.map(|()| host)),
-            () = self.asked_to_end(Some(lease)) => Err(Refusal::Closed),
-        }
     }
 
     /// Waits until this session is asked to end.
@@ -281,58 +262,6 @@ fn read_ahead(client: &Socket, up: &mut Flow) -> Result<(), Refusal> {
         }
         Ok(())
     })
-}
-
-/// Begins to connect to a host, and sends it at once what is pending in `up`, without waiting to
-/// be told that it can be sent. Once any of it has gone out, this host is the one: says whether.
-fn begin(address: SocketAddr, outgoing: &Outgoing, up: &mut Flow) -> io::Result<(Socket, bool)> {
-    let host = Socket::connecting(address, !up.pending().is_empty(), outgoing)?;
-    let could_be_us = address.ip().is_loopback() && ephemeral::may_be_ours(address.port());
-    if could_be_us && host.is_its_own_peer(address) {
-        host.reset();
-        return Err(io::ErrorKind::ConnectionRefused.into());
-    }
-    if up.pending().is_empty() {
-        return Ok((host, false));
-    }
-    match host.try_send(up.pending()) {
-        Ok(sent) => {
-            up.passed_on(sent);
-            Ok((host, true))
-        }
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok((host, false)),
-        Err(error) => Err(error),
-    }
-}
-
-async fn within<T>(
-    limit: Option<Duration>,
-    future: impl Future<Output = io::Result<T>>,
-) -> io::Result<T> {
-    match limit {
-        None => future.await,
-        Some(limit) => timeout(limit, future).await?,
-    }
-}
-
-/// Whether there is no port left for another connection to the same host.
-fn is_port_shortage(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::AddrNotAvailable
-}
-
-/// Whether it is this machine that cannot connect, rather than the host that cannot be reached.
-fn is_ours(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let lacking = [
-        Errno::MFILE,
-        Errno::NFILE,
-        Errno::NOBUFS,
-        Errno::NOMEM,
-        Errno::AGAIN,
-    ];
-    error
-        .raw_os_error()
-        .is_some_and(|code| lacking.iter().any(|errno| errno.raw_os_error() == code))
 }
 
 /// Resets a connection for which there is no place.

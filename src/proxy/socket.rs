@@ -10,20 +10,23 @@ use std::{
 };
 
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, bind, connect,
-    getsockname, listen, recv, send, shutdown, socket_with, sockopt as options,
+    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType, bind,
+    connect, getsockname, listen, recv, send, shutdown, socket_with, sockopt as options,
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
-use super::sockopt;
-use crate::{balance::view::Outgoing, model::topology::Tcp};
+use super::{sockopt, unix};
+use crate::{
+    balance::view::Outgoing,
+    model::{address::Endpoint, topology::Tcp},
+};
 
 /// What is waited for. Urgent data is not passed on as such, but it stops a receive short.
 const INTEREST: Interest = Interest::READABLE
     .add(Interest::WRITABLE)
     .add(Interest::PRIORITY);
 
-/// A connected (or connecting) TCP socket, registered with the runtime it was made in.
+/// A connected (or connecting) socket, registered with the runtime it was made in.
 #[derive(Debug)]
 pub(super) struct Socket(AsyncFd<OwnedFd>);
 
@@ -62,17 +65,21 @@ impl Socket {
         AsyncFd::with_interest(fd, INTEREST).map(Self)
     }
 
-    /// Begins to connect to `address`. With `hold_ack`, the acknowledgement that ends the
+    /// Begins to connect to `endpoint`. With `hold_ack`, the acknowledgement that ends the
     /// handshake waits for the first bytes that are sent, and saves a segment; only for a caller
     /// who has bytes to send.
     ///
     /// # Errors
     /// When there is no descriptor, no port or no route, or the host refused at once.
     pub(super) fn connecting(
-        address: SocketAddr,
+        endpoint: &Endpoint,
         hold_ack: bool,
         outgoing: &Outgoing,
     ) -> io::Result<Self> {
+        let address = match endpoint {
+            Endpoint::Ip(address) => *address,
+            Endpoint::Unix(path) => return unix::connecting(path).and_then(Self::accepted),
+        };
         let fd = new_socket(address)?;
         keep_watch(&fd, outgoing.keepalive, outgoing.user_timeout)?;
         if let Some(source) = outgoing.source {
@@ -118,12 +125,21 @@ impl Socket {
             .await
     }
 
-    /// Our own address.
+    /// Our own end: the address, or the path, that the peer called.
     ///
     /// # Errors
     /// When the connection is broken already.
-    pub(super) fn local(&self) -> io::Result<SocketAddr> {
-        Ok(getsockname(&self.0)?.try_into()?)
+    pub(super) fn local(&self) -> io::Result<Endpoint> {
+        let local = getsockname(&self.0)?;
+        if local.address_family() != AddressFamily::UNIX {
+            return Ok(Endpoint::Ip(local.try_into()?));
+        }
+        let local = SocketAddrUnix::try_from(local)?;
+        let path = local
+            .path_bytes()
+            .and_then(|path| str::from_utf8(path).ok());
+        let path = path.and_then(|path| path.parse().ok());
+        Ok(Endpoint::Unix(path.ok_or(io::ErrorKind::NotFound)?))
     }
 
     /// Sends what fits, without asking whether anything does.
@@ -211,7 +227,8 @@ impl Socket {
     /// Whether it is connected to itself: so the kernel connects to a port of this machine that
     /// nobody listens on, if it happens to choose the same port for our side.
     pub(super) fn is_its_own_peer(&self, address: SocketAddr) -> bool {
-        self.local().is_ok_and(|local| local == address)
+        self.local()
+            .is_ok_and(|local| local == Endpoint::Ip(address))
     }
 
     /// Sends from `bytes`; with `more`, the kernel may wait for what comes next.
@@ -305,6 +322,31 @@ pub(super) fn listening(address: SocketAddr, tcp: &Tcp) -> io::Result<(OwnedFd, 
     tune(&fd, tcp)?;
     let local = getsockname(&fd)?.try_into().map_err(io::Error::from)?;
     Ok((fd, local))
+}
+
+/// Has a socket that somebody else has bound do as ours do; returns its address.
+///
+/// # Errors
+/// When it is no TCP socket that listens.
+pub(super) fn inherited(fd: &OwnedFd) -> io::Result<SocketAddr> {
+    let is_ours =
+        options::socket_acceptconn(fd)? && options::socket_type(fd)? == SocketType::STREAM;
+    let address = getsockname(fd)?.try_into();
+    let (true, Ok(address)) = (is_ours, address) else {
+        return Err(io::Error::other("it is no TCP socket that listens"));
+    };
+    rustix::io::ioctl_fionbio(fd, true)?;
+    options::set_tcp_nodelay(fd, true)?;
+    options::set_socket_oobinline(fd, true)?;
+    Ok(address)
+}
+
+/// Whether a socket of IPv6 takes nothing else.
+///
+/// # Errors
+/// When it is none.
+pub(super) fn only_v6(fd: &OwnedFd) -> io::Result<bool> {
+    Ok(options::ipv6_v6only(fd)?)
 }
 
 /// Has a socket that is bound listen as `tcp` says, or, where it listens already, from now on.

@@ -10,7 +10,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::lane::Lane;
+use super::{access_log::AccessLog, lane::Lane};
 
 /// How often a data thread wakes for itself, and gives a sign of life.
 pub const TICK: Duration = Duration::from_millis(250);
@@ -28,6 +28,8 @@ impl DataThreads {
     /// # Errors
     /// When the system gives no thread or no poller.
     pub fn start(count: usize, access_log: bool) -> io::Result<Self> {
+        let log = Arc::new(AccessLog::default());
+        log.turn(access_log);
         let stop = CancellationToken::new();
         let epoch = Instant::now();
         let mut lanes = Vec::with_capacity(count);
@@ -35,7 +37,7 @@ impl DataThreads {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
-            let lane = Arc::new(Lane::new(runtime.handle().clone(), epoch, access_log));
+            let lane = Arc::new(Lane::new(runtime.handle().clone(), epoch, Arc::clone(&log)));
             lanes.push(Arc::clone(&lane));
             let stop = stop.clone();
             thread::Builder::new()

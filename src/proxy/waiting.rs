@@ -15,7 +15,7 @@ impl Session {
         if first && view.terms.queue.length > 0 && !self.service().queue.is_empty() {
             return Err(NoHost::Full);
         }
-        view.acquire(self.client.ip(), now, rand::random(), tried)
+        view.acquire(self.scheduled_as(), now, rand::random(), tried)
     }
 
     /// Waits until a host has a place, and takes it. What the client sends meanwhile goes to `up`.
@@ -52,7 +52,7 @@ impl Session {
             // Looked at anew for each turn: what was changed may be why it is one.
             let view = service.view();
             let now = self.lane.millis(Instant::now());
-            match view.acquire(self.client.ip(), now, rand::random(), &[]) {
+            match view.acquire(self.scheduled_as(), now, rand::random(), &[]) {
                 Ok(lease) => return Ok(lease),
                 Err(NoHost::Full) => {}
                 Err(NoHost::None) => return Err(NoHost::None.into()),

@@ -116,9 +116,11 @@ async fn every_type_of_event_comes_as_the_document_has_it() {
     }
     listener.assert_complete();
     let heard: Vec<&Value> = listener.heard.iter().chain(&listener.heartbeats).collect();
-    // They take a crash and an edit, a directory, and other nodes and people on the bus. What is
-    // lost has a test of its own.
+    // They take a crash and an edit, a directory, a name server, and other nodes and people on the
+    // bus. What is lost has a test of its own.
     let others = [
+        "host.resolved",
+        "host.unresolved",
         "config.conflict",
         "admin.rights-changed",
         "admin.command login",

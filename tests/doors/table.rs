@@ -137,6 +137,11 @@ fn operated() -> Vec<Row> {
     ]
 }
 
+fn upgraded() -> Row {
+    let command = json!({"command": "upgrade", "confirm_within": "1m"});
+    row("upgrade --confirm-within 1m", command, admins("invalid"))
+}
+
 fn administered() -> Vec<Row> {
     let host = json!({"command": "add-host", "host": "web-1/blue/z", "address": "127.9.9.9:9", "weight": 3});
     let set = json!({"command": "set-host", "host": "web-1/blue/a", "max_sessions": 9});
@@ -183,6 +188,8 @@ fn administered() -> Vec<Row> {
             ADMINS,
         ),
         row("reload", json!({"command": "reload"}), ADMINS),
+        // What it does where it is carried out: tests/service.
+        upgraded(),
         row(
             "reload --dry-run",
             json!({"command": "reload", "dry_run": true}),

@@ -254,6 +254,7 @@ impl<'a> Library<'a> {
         let (config, digest) = paper.store.read().unwrap();
         let balancer = Balancer::start(Topology::default(), runtime.handle().clone()).unwrap();
         let started = start(Start {
+            succession: None,
             node: "lb1".parse().unwrap(),
             balancer: Arc::new(balancer),
             record: Box::new(InMemory::default()),

@@ -104,7 +104,7 @@ fn every_alert_is_explained_with_its_severity() {
         (word(rule), word(severity))
     });
     let alerts: BTreeMap<_, _> = alerts.collect();
-    assert_eq!(alerts.len(), 14);
+    assert_eq!(alerts.len(), 15);
     assert_eq!(explained, alerts);
 }
 

@@ -144,7 +144,7 @@ async fn promtool_finds_nothing_wrong_with_figures_and_rules() {
     assert_eq!(said, "");
     let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/config/prometheus/alerts.yml");
     let said = promtool(&["check", "rules", rules], "");
-    assert!(said.contains("SUCCESS: 14 rules found"), "{said}");
+    assert!(said.contains("SUCCESS: 15 rules found"), "{said}");
 }
 
 #[tokio::test]
@@ -169,7 +169,7 @@ async fn a_prometheus_reads_a_node_and_its_alerts_go_off_when_a_host_dies() {
             .is_some_and(|targets| { targets["activeTargets"][0]["health"] == "up" })
     );
     eventually!(
-        prometheus.rules().len() == 14
+        prometheus.rules().len() == 15
             && prometheus.rules().iter().all(|rule| rule["health"] == "ok")
     );
     // There is no broker at the other end of the bus.

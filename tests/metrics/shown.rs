@@ -129,6 +129,32 @@ async fn commands_and_log_ins_are_counted_by_what_came_of_them() {
 }
 
 #[tokio::test]
+async fn each_thing_that_an_administrator_does_leaves_a_line_without_a_secret() {
+    let node = Node::start(&page::config(&[nobody().await], "")).await;
+    let token = node.login("ada");
+    let wrong = json!({"user": "ada", "password": "guess"});
+    assert_eq!(node.post("/v1/login", None, &wrong).0, 401);
+    for (host, status) in [("web/blue/w1", 200), ("web/blue/w9", 404)] {
+        let command = json!({"command": "set-weight", "host": host, "weight": 7});
+        assert_eq!(node.post("/v1/commands", Some(&token), &command).0, status);
+    }
+    eventually!(node.log().contains("not-found"));
+    let log = node.log();
+    let line = |words: [&str; 3]| {
+        let found = log
+            .lines()
+            .find(|line| words.iter().all(|word| line.contains(word)));
+        assert!(found.is_some(), "no line with {words:?}: {log}");
+    };
+    line(["admin.login", "by=\"local\"", "subject="]);
+    line(["admin.command", "command=\"set-weight\"", "revision=2"]);
+    line(["admin.command", "web/blue/w9", "code=\"not-found\""]);
+    for secret in [crate::node::PASSWORD, "guess", &token] {
+        assert!(!log.contains(secret), "{secret}");
+    }
+}
+
+#[tokio::test]
 async fn the_door_answers_nothing_else_and_moves_with_a_reload() {
     let node = Node::start(&page::config(&[nobody().await], "")).await;
     let first = page::address(&node).await;

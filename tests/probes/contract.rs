@@ -89,16 +89,16 @@ fn a_probe_that_ended_or_was_dropped_leaves_nothing_behind() {
         let prober = prober(keys.clone(), &means).unwrap();
         let target = target(host.address);
         // What the runtime keeps for itself, it has after the first.
-        alone.runtime.block_on(prober.ask(&target));
+        alone.runtime.block_on(prober.ask(&target, at(&target)));
         eventually("the host lets go", || connections() == 0);
         let before = (descriptors(), children());
         alone.runtime.block_on(async {
             for _ in 0..3 {
-                prober.ask(&target).await;
+                prober.ask(&target, at(&target)).await;
             }
             for millis in [0, 1, 5, 50] {
                 let short = Duration::from_millis(millis);
-                let _ = tokio::time::timeout(short, prober.ask(&target)).await;
+                let _ = tokio::time::timeout(short, prober.ask(&target, at(&target))).await;
             }
             let tasks = tokio::runtime::Handle::current()
                 .metrics()
@@ -170,7 +170,11 @@ fn running_out_of_descriptors_is_not_held_against_the_host() {
     let probers =
         [json!({"kind": "tcp"}), exec()].map(|keys| prober(keys, &shell("true")).unwrap());
     setrlimit(Resource::Nofile, none).unwrap();
-    let outcomes = probers.map(|prober| alone.runtime.block_on(prober.ask(&target(host.address))));
+    let outcomes = probers.map(|prober| {
+        alone
+            .runtime
+            .block_on(prober.ask(&target(host.address), host.address.into()))
+    });
     setrlimit(Resource::Nofile, limit).unwrap();
     for outcome in outcomes {
         came_to(&outcome, Verdict::NotAsked, "oo many open files");

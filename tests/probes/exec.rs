@@ -146,7 +146,7 @@ fn a_probe_that_is_dropped_kills_its_program_with_all_its_children() {
     let target = target("10.0.0.1:7001".parse().unwrap());
     alone.runtime.block_on(async {
         tokio::select! {
-            outcome = prober.ask(&target) => panic!("{outcome:?}"),
+            outcome = prober.ask(&target, at(&target)) => panic!("{outcome:?}"),
             () = async {
                 while pids(&folder).len() < 3 {
                     tokio::time::sleep(Duration::from_millis(5)).await;
@@ -175,20 +175,20 @@ fn only_so_many_programs_run_at_once() {
     );
     alone.runtime.block_on(async {
         let mut running: Vec<_> = (0..MAX_PROGRAMS)
-            .map(|_| Box::pin(long.ask(&target)))
+            .map(|_| Box::pin(long.ask(&target, at(&target))))
             .collect();
         for ask in &mut running {
             let soon = Duration::from_millis(1);
             assert!(tokio::time::timeout(soon, ask).await.is_err());
         }
-        let outcome = short.ask(&target).await;
+        let outcome = short.ask(&target, at(&target)).await;
         came_to(
             &outcome,
             Verdict::NotAsked,
             "32 other programs were running",
         );
         running.pop();
-        let outcome = short.ask(&target).await;
+        let outcome = short.ask(&target, at(&target)).await;
         came_to(&outcome, Verdict::Failed, "did not end in time");
     });
 }

@@ -18,7 +18,10 @@ use std::{
 
 use pointsman::{
     health::{BuildError, Means, Outcome, Prober, Program, Target, Verdict, build},
-    model::topology::Probe,
+    model::{
+        address::{Endpoint, HostAddress},
+        topology::Probe,
+    },
 };
 use serde_json::{Value, json};
 use tokio::runtime::{self, Runtime};
@@ -57,7 +60,8 @@ impl Alone {
     /// What comes of asking `address` as `keys` say.
     fn ask(&self, keys: Value, means: &Means, address: SocketAddr) -> Outcome {
         let prober = prober(keys, means).unwrap();
-        self.runtime.block_on(prober.ask(&target(address)))
+        self.runtime
+            .block_on(prober.ask(&target(address), address.into()))
     }
 }
 
@@ -72,7 +76,15 @@ fn prober(mut keys: Value, means: &Means) -> Result<Prober, BuildError> {
 fn target(address: SocketAddr) -> Target {
     Target {
         host: "web/blue/w1".parse().unwrap(),
-        address,
+        address: address.into(),
+    }
+}
+
+/// Where it is reached.
+fn at(target: &Target) -> Endpoint {
+    match &target.address {
+        HostAddress::At(endpoint) => endpoint.clone(),
+        HostAddress::Named(name) => panic!("{name} is a name"),
     }
 }
 

@@ -8,6 +8,7 @@ mod support;
 
 mod demo;
 mod descriptors;
+mod journal;
 mod logs;
 mod process;
 mod refusals;

@@ -6,11 +6,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod activation;
+mod load;
 mod manager;
 #[path = "../support/node.rs"]
 mod node;
 mod notifying;
 mod units;
+mod upgrading;
 
 use std::net::SocketAddr;
 

@@ -31,6 +31,8 @@ pub struct Node {
     pub folder: PathBuf,
     /// What it finds in its environment, from its next start on.
     pub environment: Vec<(String, String)>,
+    /// The program that it is.
+    pub program: PathBuf,
     child: Option<Child>,
     starts: u32,
 }
@@ -76,6 +78,7 @@ impl Node {
         let node = Self {
             folder,
             environment: Vec::new(),
+            program: env!("CARGO_BIN_EXE_pointsman").into(),
             child: None,
             starts: 0,
         };
@@ -188,7 +191,7 @@ impl Node {
 
     /// The program in its folder, with nothing of ours in its environment.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pointsman"));
+        let mut command = Command::new(&self.program);
         command.args(arguments).current_dir(&self.folder);
         for name in [
             "RUST_LOG",

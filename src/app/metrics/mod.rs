@@ -9,17 +9,26 @@ mod text;
 use std::{
     io,
     net::SocketAddr,
+    os::fd::OwnedFd,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{people::People, settings::Commit};
+use super::{
+    handover::{Inherited, Socket},
+    lost_lines,
+    people::People,
+    settings::Commit,
+};
 use crate::{
     config::Settings,
     control::{Balancer, Control, outside::Bus},
-    doors::http::metrics::{Figures, MetricsDoor},
+    doors::http::{
+        metrics::{Figures, MetricsDoor},
+        tcp::Heirloom,
+    },
 };
 
 /// Why figures cannot be shown.
@@ -47,29 +56,61 @@ impl Figures for Sources {
         if let Some(bus) = self.bus.status(tally.last_event()) {
             node::write_bus(&mut page, &bus);
         }
+        node::write_lost_lines(&mut page, lost_lines::lost(&self.balancer));
         services::write(&mut page, &self.balancer.status());
         process::write(&mut page);
         page.into_text()
     }
 }
 
-/// The door for figures, opened and replaced while the node runs.
+/// The door for figures, opened and replaced while the node runs. Cheap to clone.
+#[derive(Clone)]
 pub(super) struct Metrics {
     figures: Arc<Sources>,
     runtime: Handle,
     stop: CancellationToken,
-    open: Arc<Mutex<Option<(SocketAddr, CancellationToken)>>>,
+    open: Arc<Mutex<Option<(SocketAddr, Heirloom, CancellationToken)>>>,
+    /// What another process handed to us.
+    inherited: Inherited,
+    /// Whether who comes is left to another process.
+    rest: Arc<watch::Sender<bool>>,
 }
 
 impl Metrics {
     /// No door is open yet. It closes at `stop`.
-    pub(super) fn new(figures: Sources, runtime: Handle, stop: CancellationToken) -> Self {
+    pub(super) fn new(
+        figures: Sources,
+        runtime: Handle,
+        stop: CancellationToken,
+        inherited: Inherited,
+    ) -> Self {
         Self {
             figures: Arc::new(figures),
             runtime,
             stop,
             open: Arc::default(),
+            inherited,
+            rest: Arc::new(watch::channel(false).0),
         }
+    }
+
+    /// Its socket, for another process to inherit, where it is open.
+    ///
+    /// # Errors
+    /// When there is no descriptor for it.
+    pub(super) fn socket(&self) -> io::Result<Option<(Socket, OwnedFd)>> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((listen, heirloom, _)) = &*open else {
+            return Ok(None);
+        };
+        let listen = *listen;
+        let fd = heirloom.duplicate()?;
+        Ok(fd.map(|fd| (Socket::Metrics { listen }, fd)))
+    }
+
+    /// Whether nobody is let in from now on; who comes waits.
+    pub(super) fn rest(&self, rest: bool) {
+        self.rest.send_replace(rest);
     }
 
     /// Binds what `settings` want and is not open yet. Run, what it gives serves there, and
@@ -80,32 +121,36 @@ impl Metrics {
     pub(super) fn prepare(&self, settings: &Settings) -> Result<Commit, MetricsError> {
         let wanted = settings.metrics.as_ref().map(|door| door.listen.socket());
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.as_ref().map(|(address, _)| *address) == wanted {
+        if open.as_ref().map(|(address, ..)| *address) == wanted {
             return Ok(Box::new(|| {}));
         }
         drop(open);
         let refused = |address| move |source| MetricsError { address, source };
         let bind = |address| {
-            let door = MetricsDoor::bind(address).map_err(refused(address))?;
-            let bound = door.address().map_err(refused(address))?;
-            Ok((address, bound, door))
+            let door = match self.inherited.metrics(address) {
+                Some(bound) => MetricsDoor::on(bound),
+                None => MetricsDoor::bind(address).map_err(refused(address))?,
+            };
+            Ok((address, door))
         };
         let bound = wanted.map(bind).transpose()?;
         let (open, runtime) = (Arc::clone(&self.open), self.runtime.clone());
         let (figures, stop) = (Arc::clone(&self.figures), self.stop.child_token());
+        let rest = self.rest.subscribe();
         Ok(Box::new(move || {
-            let now = bound.map(|(wanted, address, door)| {
+            let now = bound.map(|(wanted, door)| {
+                let (address, heirloom) = (door.address(), door.heirloom());
                 tracing::info!(%address, "figures can be read");
                 let until = stop.clone();
                 runtime.spawn(async move {
-                    if let Err(error) = door.serve(figures, until).await {
+                    if let Err(error) = door.serve(figures, rest, until).await {
                         tracing::error!(%error, "figures cannot be read any more");
                     }
                 });
-                (wanted, stop)
+                (wanted, heirloom, stop)
             });
             let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((_, old)) = std::mem::replace(&mut *open, now) {
+            if let Some((.., old)) = std::mem::replace(&mut *open, now) {
                 old.cancel();
             }
         }))

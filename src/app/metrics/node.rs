@@ -90,6 +90,17 @@ pub(super) fn write_logins(page: &mut Page, logins: &BTreeMap<Which, u64>) {
     }
 }
 
+/// Writes how many lines of the log were lost.
+pub(super) fn write_lost_lines(page: &mut Page, lost: u64) {
+    let help = "Lines of the log, the access log included, that nobody took in time.";
+    page.one(
+        "pointsman_log_lines_lost_total",
+        Kind::Counter,
+        help,
+        lost as f64,
+    );
+}
+
 /// Writes how the message bus is.
 pub(super) fn write_bus(page: &mut Page, bus: &BusStatus) {
     let rows = [

@@ -10,6 +10,8 @@ use crate::model::network::{Access, AccessRule};
 pub struct AccessList {
     v4: Ranges<u32>,
     v6: Ranges<u128>,
+    /// Whether those without an address are turned away: of them only rules about all speak.
+    turns_away_others: bool,
 }
 
 /// Where the verdict changes: from each address on, whether clients are let in. What lies before
@@ -22,6 +24,7 @@ impl AccessList {
     pub fn new(rules: &[AccessRule]) -> Self {
         let v4 = ranges(rules, true, u32::MAX.into());
         let v6 = ranges(rules, false, u128::MAX);
+        let others = rules.iter().find(|rule| rule.network.is_none());
         Self {
             // No address of IPv4 has more than 32 bits.
             v4: v4
@@ -29,19 +32,21 @@ impl AccessList {
                 .map(|(from, allowed)| (from as u32, allowed))
                 .collect(),
             v6: v6.into(),
+            turns_away_others: others.is_some_and(|rule| rule.access == Access::Deny),
         }
     }
 
     /// Whether it lets everybody in.
     pub fn is_open(&self) -> bool {
-        self.v4.is_empty() && self.v6.is_empty()
+        self.v4.is_empty() && self.v6.is_empty() && !self.turns_away_others
     }
 
-    /// Whether `client` is let in. An IPv4 address inside IPv6 counts as what it is.
-    pub fn allows(&self, client: IpAddr) -> bool {
-        match client.to_canonical() {
-            IpAddr::V4(client) => verdict(&self.v4, u32::from(client)),
-            IpAddr::V6(client) => verdict(&self.v6, u128::from(client)),
+    /// Whether `client` is let in; `None`: one without an address. An IPv4 address inside IPv6 counts as what it is.
+    pub fn allows(&self, client: Option<IpAddr>) -> bool {
+        match client.map(|client| client.to_canonical()) {
+            Some(IpAddr::V4(client)) => verdict(&self.v4, u32::from(client)),
+            Some(IpAddr::V6(client)) => verdict(&self.v6, u128::from(client)),
+            None => !self.turns_away_others,
         }
     }
 }
@@ -114,7 +119,7 @@ mod tests {
     }
 
     fn allows(texts: &[&str], client: &str) -> bool {
-        AccessList::new(&rules(texts)).allows(client.parse().unwrap())
+        AccessList::new(&rules(texts)).allows(Some(client.parse().unwrap()))
     }
 
     #[test]
@@ -131,7 +136,15 @@ mod tests {
         assert!(allows(&["deny 0.0.0.0/0"], "::1"));
         assert!(!allows(&["deny 0.0.0.0/0"], "::ffff:1.2.3.4"));
         assert!(!allows(&["deny all"], "::1"));
-        assert!(!allows(&["deny all"], "255.255.255.255"));
+    }
+
+    #[test]
+    fn only_rules_about_all_are_about_those_without_an_address() {
+        let allows = |texts: &[&str]| AccessList::new(&rules(texts)).allows(None);
+        assert!(allows(&["deny 0.0.0.0/0", "deny ::/0"]));
+        assert!(!allows(&["allow 0.0.0.0/0", "deny all", "allow all"]));
+        assert!(allows(&["allow all", "deny all"]));
+        assert!(!AccessList::new(&rules(&["allow 0.0.0.0/0", "allow ::/0", "deny all"])).is_open());
     }
 
     #[test]
@@ -166,8 +179,8 @@ mod tests {
             for low in 0..18u32 {
                 let v4 = IpAddr::V4((0x0a00_0000 | low).into());
                 let v6 = IpAddr::V6(u128::from(low).into());
-                prop_assert_eq!(list.allows(v4), first_match(&rules, v4));
-                prop_assert_eq!(list.allows(v6), first_match(&rules, v6));
+                prop_assert_eq!(list.allows(Some(v4)), first_match(&rules, v4));
+                prop_assert_eq!(list.allows(Some(v6)), first_match(&rules, v6));
             }
         }
     }

@@ -6,7 +6,10 @@ mod clients;
 mod queue;
 mod rate;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 pub use access::AccessList;
 pub use clients::{Client, Clients, Place};
@@ -52,16 +55,17 @@ impl Admission {
             && self.rate_per_client.is_none()
     }
 
-    /// Lets a connection from `client` in at `now` (nanoseconds on any clock that never goes
+    /// Lets a connection from `client` (`None`: one without an address; all those are one client) in
+    /// at `now` (nanoseconds on any clock that never goes
     /// back). What it counts towards its client's sessions is counted until dropped.
     ///
     /// # Errors
     /// Why it is not let in. It then counts against no limit that it has not reached.
-    pub fn admit(&self, client: IpAddr, now: u64) -> Result<Option<Place>, Denied> {
+    pub fn admit(&self, client: Option<IpAddr>, now: u64) -> Result<Option<Place>, Denied> {
         if !self.access.allows(client) {
             return Err(Denied::Access);
         }
-        let who = Client::from(client);
+        let who = Client::from(client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
         let place = match &self.per_client {
             Some((limit, clients)) => Some(clients.take(who, *limit).ok_or(Denied::ClientFull)?),
             None => None,

@@ -15,7 +15,7 @@ pub(super) fn hosts(weights: &[u16]) -> (Vec<Candidate>, Arc<Memory>) {
     let host = |index: usize, weight: u16| Candidate {
         host: Arc::new(Host::new(
             format!("web/blue/w{index}").parse().unwrap(),
-            ([127, 0, 0, 1], 80).into(),
+            std::net::SocketAddr::from(([127, 0, 0, 1], 80)).into(),
             Arc::clone(&memory),
         )),
         weight,

@@ -13,7 +13,7 @@ pub(super) use change::{ChangeOptions, Pair};
 use super::DEFAULT_FILE;
 
 use crate::model::{
-    address::Address,
+    address::{Endpoint, HostAddress},
     catalogue::entry,
     name::{GroupPath, HostPath, Name},
     period::Period,
@@ -62,6 +62,11 @@ pub(super) enum Remote {
     },
     #[command(about = help("reload"))]
     Reload {
+        #[command(flatten)]
+        change: ChangeOptions,
+    },
+    #[command(about = help("upgrade"))]
+    Upgrade {
         #[command(flatten)]
         change: ChangeOptions,
     },
@@ -141,8 +146,8 @@ pub(super) enum Host {
     Add {
         /// service/group/host
         host: HostPath,
-        /// Where it listens, like 10.0.0.1:80
-        address: Address,
+        /// Where it listens, like 10.0.0.1:80 or app.example.org:80
+        address: HostAddress,
         /// Its share: 0 to 256
         #[arg(long, value_name = "N", value_parser = number::<Weight>)]
         weight: Option<Weight>,
@@ -258,7 +263,7 @@ pub(super) enum Service {
         service: Name,
         /// Where it accepts sessions, like 0.0.0.0:8080; several with commas
         #[arg(long, value_name = "ADDRESS", required = true, value_delimiter = ',')]
-        listen: Vec<Address>,
+        listen: Vec<Endpoint>,
         /// Its groups, empty at first; several with commas [default: main]
         #[arg(long = "group", value_name = "NAME", value_delimiter = ',')]
         groups: Vec<Name>,
@@ -280,7 +285,7 @@ pub(super) enum Service {
         service: Name,
         /// All addresses that it is to have
         #[arg(value_name = "ADDRESS", required = true)]
-        listen: Vec<Address>,
+        listen: Vec<Endpoint>,
         #[command(flatten)]
         change: ChangeOptions,
     },

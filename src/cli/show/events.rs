@@ -22,7 +22,8 @@ pub(in crate::cli) fn event(event: &Value, colour: bool) -> String {
     let kind = kind.strip_prefix("pointsman.").unwrap_or(&kind);
     let colours = match kind {
         "host.down" | "host.ejected" | "service.exhausted" | "service.panic" => Some(Paint::Red),
-        "host.up" | "host.readmitted" | "service.restored" => Some(Paint::Green),
+        "host.up" | "host.readmitted" | "host.resolved" | "service.restored" => Some(Paint::Green),
+        "host.unresolved" => Some(Paint::Yellow),
         _ if kind.starts_with("config.") => Some(Paint::Yellow),
         _ => None,
     };

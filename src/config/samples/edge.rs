@@ -6,7 +6,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use proptest::{option, prelude::*};
 
 use super::{count, period};
-use crate::model::topology::{Limits, ProxyProtocol, Queue, Rate, SendProxy, Service, Tcp};
+use crate::model::topology::{
+    Limits, ProxyProtocol, Queue, Rate, SendProxy, Service, Tcp, UnixMode,
+};
 
 fn rate() -> impl Strategy<Value = Rate> {
     (count(), option::of(count())).prop_map(|(per_second, burst)| Rate { per_second, burst })
@@ -51,16 +53,19 @@ pub(super) struct Edge {
     limits: Limits,
     queue: Queue,
     tcp: Tcp,
+    unix_mode: UnixMode,
     networks: Vec<Ipv4Addr>,
 }
 
 pub(super) fn edge() -> impl Strategy<Value = Edge> {
     let networks = proptest::collection::vec(any::<Ipv4Addr>(), 0..4);
-    let options = (option::of(queue()), option::of(tcp()));
-    (limits(), options, networks).prop_map(|(limits, (queue, tcp), networks)| Edge {
+    let mode = (0..=0o777_u32).prop_map(|mode| format!("{mode:04o}").parse().unwrap());
+    let options = (option::of(queue()), option::of(tcp()), option::of(mode));
+    (limits(), options, networks).prop_map(|(limits, (queue, tcp, mode), networks)| Edge {
         limits,
         queue: queue.unwrap_or_default(),
         tcp: tcp.unwrap_or_default(),
+        unix_mode: mode.unwrap_or_default(),
         networks,
     })
 }
@@ -75,6 +80,7 @@ impl Edge {
             limits: self.limits,
             queue: self.queue,
             tcp: self.tcp,
+            unix_mode: self.unix_mode,
             access: rules.collect(),
             proxy_protocol: (!accept_from.is_empty()).then_some(ProxyProtocol { accept_from }),
             ..service

@@ -2,18 +2,19 @@
 //! It must not probe, nor wait; it is told what came of a probe.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use super::{Kept, Runtime, Surroundings};
 use crate::{
     health::{
-        Means, Outcome, Target,
+        Means, Outcome, Target, Verdict,
         checker::{CannotProbe, Checker, Ready, Wanted},
         report::Report,
     },
     model::{
+        address::Endpoint,
         event::Event,
         name::{GroupPath, HostPath, Name},
         topology::{Admin, Group, Service, Topology},
@@ -33,6 +34,15 @@ fn path(service: &Service, group: &Group) -> GroupPath {
     GroupPath {
         service: service.name.clone(),
         group: group.name.clone(),
+    }
+}
+
+/// Forgets the oldest events where nobody asks for them.
+pub(super) fn forget_surplus(happened: &mut VecDeque<Event>) {
+    let surplus = happened.len().saturating_sub(WAITING);
+    if surplus > 0 {
+        tracing::error!(surplus, "events are forgotten; nobody asks for them");
+        happened.drain(..surplus);
     }
 }
 
@@ -113,7 +123,7 @@ impl Runtime {
                 let probed = hosts.filter(|host| host.admin != Admin::Disabled);
                 let targets = probed.map(|host| Target {
                     host: path.host(&host.name),
-                    address: host.address.socket(),
+                    address: host.address.clone(),
                 });
                 wanted.push(Wanted {
                     targets: targets.collect(),
@@ -125,12 +135,13 @@ impl Runtime {
         checker.become_like(wanted);
     }
 
-    /// Takes in what came of a probe. Returns how long after its beginning the next one is to
+    /// Takes in what came of a probe that asked at `at`. Returns how long after its beginning the next one is to
     /// begin, in milliseconds, unless there is to be none; and whether there is something to do
     /// for [`Self::tick`].
     pub(in crate::control) fn observe(
         &mut self,
         target: &Target,
+        at: Option<&Endpoint>,
         outcome: Outcome,
     ) -> Option<(u64, bool)> {
         let now = self.now();
@@ -138,8 +149,14 @@ impl Runtime {
         let running = self.services.get_mut(&path.service)?;
         let group = running.groups.get_mut(&path.group)?;
         // What was asked of the host that stood there before says nothing about this one.
-        if group.host(&path.host)?.address() != target.address {
+        let host = group.host(&path.host)?;
+        if *host.reach().address() != target.address {
             return None;
+        }
+        if outcome.verdict == Verdict::Failed
+            && let Some(Endpoint::Ip(address)) = at
+        {
+            host.reach().failed(*address);
         }
         let pause = group.health.observe(&path.host, now, outcome)?;
         Some((pause, group.health.has_changed()))
@@ -159,11 +176,7 @@ impl Runtime {
         if rings {
             self.lanes.iter().for_each(|lane| lane.ring());
         }
-        let surplus = self.happened.len().saturating_sub(WAITING);
-        if surplus > 0 {
-            tracing::error!(surplus, "events are forgotten; nobody asks for them");
-            self.happened.drain(..surplus);
-        }
+        forget_surplus(&mut self.happened);
         !self.happened.is_empty()
     }
 
@@ -181,7 +194,9 @@ impl Runtime {
     pub(in crate::control) fn health_of(&self, path: &HostPath) -> Option<Report> {
         let running = self.services.get(&path.service)?;
         let group = running.groups.get(&path.group)?;
-        Some(group.health.report(&path.host, self.now()))
+        let mut report = group.health.report(&path.host, self.now());
+        self.remark(path, &mut report);
+        Some(report)
     }
 
     /// The group of a service that takes new sessions: the active one, or its backup.

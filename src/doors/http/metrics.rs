@@ -3,7 +3,7 @@
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener as StdListener},
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,10 +16,13 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use tokio::{net::TcpListener, sync::Mutex};
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{serve, tcp::Accepting};
+use super::{
+    serve,
+    tcp::{Accepting, Bound, Heirloom},
+};
 
 /// How long what was collected is given to others who ask: anybody may, and collecting takes time.
 const FRESH: Duration = Duration::from_secs(1);
@@ -35,7 +38,7 @@ pub trait Figures: Send + Sync + 'static {
 /// A TCP socket on which figures can be read.
 #[derive(Debug)]
 pub struct MetricsDoor {
-    listener: StdListener,
+    bound: Bound,
 }
 
 struct Shared {
@@ -49,25 +52,37 @@ impl MetricsDoor {
     /// # Errors
     /// When the system refuses.
     pub fn bind(listen: SocketAddr) -> io::Result<Self> {
-        let listener = StdListener::bind(listen)?;
-        listener.set_nonblocking(true)?;
-        Ok(Self { listener })
+        Ok(Self::on(Bound::bind(listen)?))
+    }
+
+    /// The same on a socket that is bound.
+    pub fn on(bound: Bound) -> Self {
+        Self { bound }
     }
 
     /// The address that it is bound to.
-    ///
-    /// # Errors
-    /// When the system cannot say.
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+    pub fn address(&self) -> SocketAddr {
+        self.bound.address()
     }
 
-    /// Shows `figures` to whoever connects, until `stop`.
+    /// What another process may inherit of it.
+    pub fn heirloom(&self) -> Heirloom {
+        self.bound.heirloom()
+    }
+
+    /// Shows `figures` to whoever connects, until `stop`; to nobody while it is to `rest`.
     ///
     /// # Errors
     /// When the runtime cannot poll the socket.
-    pub async fn serve(self, figures: Arc<dyn Figures>, stop: CancellationToken) -> io::Result<()> {
-        let listener = TcpListener::from_std(self.listener)?;
+    pub async fn serve(
+        self,
+        figures: Arc<dyn Figures>,
+        rest: watch::Receiver<bool>,
+        stop: CancellationToken,
+    ) -> io::Result<()> {
+        // Kept until the end, so that it can be inherited.
+        let bound = self.bound;
+        let listener = bound.listener()?;
         let shared = Arc::new(Shared {
             figures,
             last: Mutex::default(),
@@ -80,7 +95,8 @@ impl MetricsDoor {
             listener,
             tls: None,
         };
-        serve::answer(Arc::new(accepting), router, stop).await;
+        serve::answer(Arc::new(accepting), router, rest, stop).await;
+        drop(bound);
         Ok(())
     }
 }

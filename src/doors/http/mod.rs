@@ -35,7 +35,7 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -61,6 +61,8 @@ pub struct Api {
     streams: Arc<Semaphore>,
     ready: Arc<Mutex<Option<(Instant, bool)>>>,
     turned_away: Arc<TurnedAway>,
+    /// Whether who comes is left to another process.
+    rest: watch::Receiver<bool>,
     stop: CancellationToken,
 }
 
@@ -73,8 +75,16 @@ impl Api {
             streams: Arc::new(Semaphore::new(STREAMS)),
             ready: Arc::default(),
             turned_away: Arc::new(TurnedAway::new(Clock::system())),
+            rest: watch::channel(false).1,
             stop,
         }
+    }
+
+    /// The same, which lets nobody in while `rest` is true: who comes waits, perhaps for another
+    /// process that listens on the same socket.
+    #[must_use]
+    pub fn resting(self, rest: watch::Receiver<bool>) -> Self {
+        Self { rest, ..self }
     }
 
     fn router(self, guard: Guard) -> Router {

@@ -10,7 +10,10 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::watch,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -54,8 +57,9 @@ pub(super) trait Accepts: Send + Sync + 'static {
 /// Serves `api` until it is told to stop, and tells meanwhile who was turned away.
 pub(super) async fn serve<A: Accepts>(accepts: Arc<A>, api: Api, guard: Guard) {
     let (router, stop) = (api.clone().router(guard), api.stop.clone());
+    let rest = api.rest.clone();
     tokio::select! {
-        () = answer(accepts, router, stop) => {}
+        () = answer(accepts, router, rest, stop) => {}
         () = api.keep_telling() => {}
     }
     if tokio::time::timeout(GRACE, api.tell_the_rest())
@@ -66,8 +70,14 @@ pub(super) async fn serve<A: Accepts>(accepts: Arc<A>, api: Api, guard: Guard) {
     }
 }
 
-/// Accepts until `stop`, and then who waits already; lets requests that were begun be answered.
-pub(super) async fn answer<A: Accepts>(accepts: Arc<A>, router: Router, stop: CancellationToken) {
+/// Accepts until `stop`, and then who waits already; nobody while it is to `rest`. Lets requests
+/// that were begun be answered.
+pub(super) async fn answer<A: Accepts>(
+    accepts: Arc<A>,
+    router: Router,
+    mut rest: watch::Receiver<bool>,
+    stop: CancellationToken,
+) {
     let slots = Slots::new(CONNECTIONS);
     let connections = TaskTracker::new();
     let mut failing = false;
@@ -75,7 +85,7 @@ pub(super) async fn answer<A: Accepts>(accepts: Arc<A>, router: Router, stop: Ca
     while waited < CONNECTIONS {
         let accepted = tokio::select! {
             biased;
-            accepted = accepts.accept() => accepted,
+            accepted = accept(&*accepts, &mut rest) => accepted,
             () = stop.cancelled() => break,
         };
         waited += usize::from(stop.is_cancelled());
@@ -108,6 +118,21 @@ pub(super) async fn answer<A: Accepts>(accepts: Arc<A>, router: Router, stop: Ca
     drop(accepts);
     connections.close();
     connections.wait().await;
+}
+
+/// The next connection, as long as it is not to rest. Cancel safe.
+async fn accept<A: Accepts>(accepts: &A, rest: &mut watch::Receiver<bool>) -> io::Result<A::Raw> {
+    loop {
+        // Whoever could end it may be gone: then it stays as it is.
+        if rest.wait_for(|rest| !rest).await.is_err() && *rest.borrow() {
+            std::future::pending().await
+        }
+        tokio::select! {
+            biased;
+            Ok(()) = rest.changed() => {}
+            accepted = accepts.accept() => return accepted,
+        }
+    }
 }
 
 /// What comes of `act`; `None` where it is not done a while after `stop`.

@@ -4,8 +4,9 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener as StdListener},
+    os::fd::OwnedFd,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Weak},
     task::{Context, Poll},
 };
 
@@ -59,6 +60,72 @@ pub struct Bound {
     address: SocketAddr,
 }
 
+impl Bound {
+    /// A socket that another process has bound, and hands over.
+    ///
+    /// # Errors
+    /// When it is no TCP socket.
+    pub fn inherit(fd: OwnedFd) -> io::Result<Self> {
+        Self::on(fd.into())
+    }
+
+    /// Binds to `listen`.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn bind(listen: SocketAddr) -> io::Result<Self> {
+        Self::on(StdListener::bind(listen)?)
+    }
+
+    fn on(listener: StdListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self {
+            address: listener.local_addr()?,
+            listener: Arc::new(listener),
+        })
+    }
+
+    /// The address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The socket, as the runtime polls it.
+    pub(super) fn listener(&self) -> io::Result<TcpListener> {
+        TcpListener::from_std(self.listener.try_clone()?)
+    }
+
+    /// A descriptor of it, for another process.
+    ///
+    /// # Errors
+    /// When there is none to be had.
+    pub fn duplicate(&self) -> io::Result<OwnedFd> {
+        Ok(self.listener.try_clone()?.into())
+    }
+
+    /// What another process may inherit of it, without keeping it open.
+    pub fn heirloom(&self) -> Heirloom {
+        Heirloom(Arc::downgrade(&self.listener))
+    }
+}
+
+/// A socket that is open, as far as another process may inherit it.
+#[derive(Clone, Debug)]
+pub struct Heirloom(Weak<StdListener>);
+
+impl Heirloom {
+    /// A descriptor of the socket, as long as that is open.
+    ///
+    /// # Errors
+    /// When there is none to be had.
+    pub fn duplicate(&self) -> io::Result<Option<OwnedFd>> {
+        let listener = self.0.upgrade();
+        listener
+            .map(|listener| Ok(listener.try_clone()?.into()))
+            .transpose()
+    }
+}
+
 /// The API on a TCP socket.
 #[derive(Debug)]
 pub struct TcpDoor {
@@ -74,14 +141,7 @@ impl TcpDoor {
     /// When the address cannot be bound, the certificate not used, or one is missing.
     pub fn bind(options: TcpOptions) -> Result<Self, TcpError> {
         let listen = options.listen;
-        Self::on(options, || {
-            let listener = StdListener::bind(listen)?;
-            listener.set_nonblocking(true)?;
-            Ok(Bound {
-                address: listener.local_addr()?,
-                listener: Arc::new(listener),
-            })
-        })
+        Self::on(options, || Bound::bind(listen))
     }
 
     /// The same on a socket that another door has, or had; what `options` say of the address
@@ -124,7 +184,7 @@ impl TcpDoor {
     pub async fn serve(self, api: Api) -> io::Result<()> {
         let Self { bound, tls, hosts } = self;
         let guard = Guard::tcp(&hosts, bound.address, tls.is_some());
-        let listener = TcpListener::from_std(bound.listener.try_clone()?)?;
+        let listener = bound.listener()?;
         // It is not to stay open for those who are still being answered.
         drop(bound);
         serve(Arc::new(Accepting { listener, tls }), api, guard).await;

@@ -8,7 +8,10 @@ use std::{
         unix::fs::{FileTypeExt, MetadataExt},
     },
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use rustix::{
@@ -52,7 +55,7 @@ pub enum SocketError {
 /// The Unix socket, bound and listening. Dropped, its file is removed.
 #[derive(Debug)]
 pub struct SocketDoor {
-    fd: OwnedFd,
+    fd: Arc<OwnedFd>,
     file: File,
     /// Where the file is to be.
     wanted: PathBuf,
@@ -64,6 +67,30 @@ pub struct SocketDoor {
 struct File {
     path: PathBuf,
     identity: (u64, u64),
+    /// It belongs to another process by now.
+    left: Arc<AtomicBool>,
+}
+
+/// A socket that is open, as far as another process may inherit it.
+#[derive(Clone, Debug)]
+pub struct Heirloom {
+    fd: Weak<OwnedFd>,
+    left: Arc<AtomicBool>,
+}
+
+impl Heirloom {
+    /// A descriptor of the socket, as long as that is open.
+    ///
+    /// # Errors
+    /// When there is none to be had.
+    pub fn duplicate(&self) -> io::Result<Option<OwnedFd>> {
+        self.fd.upgrade().map(|fd| fd.try_clone()).transpose()
+    }
+
+    /// Whether the file is to stay when the door closes: it is another process's then.
+    pub fn leave(&self, left: bool) {
+        self.left.store(left, Relaxed);
+    }
 }
 
 impl SocketDoor {
@@ -89,37 +116,50 @@ impl SocketDoor {
 
     fn bind_at(path: &Path, wanted: &Path, group: Option<&str>) -> Result<Self, SocketError> {
         let refused = |error: io::Error| SocketError::Refused(path.to_owned(), error);
-        let id = match group {
-            Some(name) => {
-                Some(group_id(name).ok_or_else(|| SocketError::NoGroup(name.to_owned()))?)
-            }
-            None => None,
-        };
+        let id = group.map(known).transpose()?;
         let address = SocketAddrUnix::new(path).map_err(|error| refused(error.into()))?;
         clear(path, &address)?;
         let fd = nonblocking().map_err(|error| refused(error.into()))?;
         bind(&fd, &address).map_err(|error| refused(error.into()))?;
-        let metadata = fs::symlink_metadata(path).map_err(refused)?;
-        let file = File {
-            path: path.to_owned(),
-            identity: (metadata.dev(), metadata.ino()),
-        };
+        let file = File::at(path).map_err(refused)?;
         // Nobody can connect before `listen`, so there is no moment with other rights.
-        if let Some(id) = id {
-            let chown = rustix::fs::chown(path, None, Some(Gid::from_raw(id)));
-            chown.map_err(|error| refused(error.into()))?;
-        }
-        let mode = Mode::from_raw_mode(0o660);
-        rustix::fs::chmod(path, mode).map_err(|error| refused(error.into()))?;
+        restrict(path, id).map_err(refused)?;
         listen(&fd, BACKLOG).map_err(|error| refused(error.into()))?;
         let group = group.map(str::to_owned);
         let wanted = wanted.to_owned();
         Ok(Self {
-            fd,
+            fd: Arc::new(fd),
             file,
             wanted,
             group,
         })
+    }
+
+    /// The door at `path` that another process has opened as [`Self::bind`] would, and hands over.
+    ///
+    /// # Errors
+    /// When the group is unknown, the file gone, or the system refuses.
+    pub fn inherit(fd: OwnedFd, path: &Path, group: Option<&str>) -> Result<Self, SocketError> {
+        let refused = |error: io::Error| SocketError::Refused(path.to_owned(), error);
+        let id = group.map(known).transpose()?;
+        let file = File::at(path).map_err(refused)?;
+        // Whatever happens to us before the other process is gone, it is not ours to remove.
+        file.left.store(true, Relaxed);
+        restrict(path, id).map_err(refused)?;
+        Ok(Self {
+            fd: Arc::new(fd),
+            file,
+            wanted: path.to_owned(),
+            group: group.map(str::to_owned),
+        })
+    }
+
+    /// What another process may inherit of it.
+    pub fn heirloom(&self) -> Heirloom {
+        Heirloom {
+            fd: Arc::downgrade(&self.fd),
+            left: Arc::clone(&self.file.left),
+        }
     }
 
     /// Serves `api` until it is told to stop.
@@ -137,16 +177,46 @@ impl SocketDoor {
             fs::rename(&file.path, &wanted)?;
             file.path = wanted;
         }
-        let listener = UnixListener::from_std(fd.into())?;
-        let accepting = Arc::new(Accepting { listener, group });
+        let listener = UnixListener::from_std(fd.try_clone()?.into())?;
+        let accepting = Arc::new(Accepting {
+            listener,
+            group,
+            _fd: fd,
+        });
         serve(accepting, api, Guard::Socket).await;
         drop(file);
         Ok(())
     }
 }
 
+impl File {
+    fn at(path: &Path) -> io::Result<Self> {
+        let metadata = fs::symlink_metadata(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            identity: (metadata.dev(), metadata.ino()),
+            left: Arc::default(),
+        })
+    }
+}
+
+fn known(group: &str) -> Result<u32, SocketError> {
+    group_id(group).ok_or_else(|| SocketError::NoGroup(group.to_owned()))
+}
+
+/// Lets its owner and the group, if one is given, open the socket at `path`.
+fn restrict(path: &Path, group: Option<u32>) -> io::Result<()> {
+    if let Some(id) = group {
+        rustix::fs::chown(path, None, Some(Gid::from_raw(id)))?;
+    }
+    Ok(rustix::fs::chmod(path, Mode::from_raw_mode(0o660))?)
+}
+
 impl Drop for File {
     fn drop(&mut self) {
+        if self.left.load(Relaxed) {
+            return;
+        }
         let same = |found: &fs::Metadata| (found.dev(), found.ino()) == self.identity;
         if fs::symlink_metadata(&self.path).is_ok_and(|found| same(&found)) {
             // It is stale from here on, and whoever comes next sees that.
@@ -182,6 +252,8 @@ fn clear(path: &Path, address: &SocketAddrUnix) -> Result<(), SocketError> {
 }
 
 struct Accepting {
+    /// Keeps [`Heirloom`] alive for as long as the listener, a duplicate of it, is open.
+    _fd: Arc<OwnedFd>,
     listener: UnixListener,
     group: Option<String>,
 }

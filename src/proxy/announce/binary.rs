@@ -13,6 +13,10 @@ const CRC32C: u8 = 0x03;
 /// The length of an extension's type and length.
 const PREFIX: usize = 3;
 
+/// The family of Unix sockets, and how long a path of theirs is (section 2.2).
+const UNIX: u8 = 0x31;
+const PATH: usize = 108;
+
 type Addresses = Option<(SocketAddr, SocketAddr)>;
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Option<(usize, Announced)>, HeaderError> {
@@ -40,7 +44,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<(usize, Announced)>, HeaderEr
         (false, 0x11) => ipv4(rest)?,
         (false, 0x21) => ipv6(rest)?,
         // A Unix socket: its paths are of no use here, the extensions after them are.
-        (false, 0x31) => (None, rest.get(216..).ok_or(HeaderError::Binary)?),
+        (false, UNIX) => (None, rest.get(2 * PATH..).ok_or(HeaderError::Binary)?),
         (false, _) => return Err(HeaderError::Family),
     };
     // Nothing is known of an unspecified family, its extensions included.
@@ -142,6 +146,19 @@ pub(super) fn render(
     };
     body.extend(client.port().to_be_bytes());
     body.extend(called.port().to_be_bytes());
+    whole(family, body, extensions)
+}
+
+/// The header of a client on the Unix socket `called`. It has no path of its own.
+pub(super) fn render_unix(called: &[u8], extensions: &[(u8, Vec<u8>)]) -> Vec<u8> {
+    let mut body = vec![0; 2 * PATH];
+    let place = body.iter_mut().skip(PATH).take(PATH);
+    place.zip(called).for_each(|(to, from)| *to = *from);
+    whole(UNIX, body, extensions)
+}
+
+/// The header with `body`, and after it as many of the extensions as fit.
+fn whole(family: u8, mut body: Vec<u8>, extensions: &[(u8, Vec<u8>)]) -> Vec<u8> {
     for (kind, value) in extensions {
         let length = u16::try_from(value.len()).unwrap_or(u16::MAX);
         if FIXED + body.len() + PREFIX + value.len() <= LONGEST {

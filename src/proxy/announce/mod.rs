@@ -8,6 +8,8 @@ mod text;
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::peer::Peer;
+use crate::model::address::Endpoint;
 pub use crate::model::topology::SendProxy as Version;
 
 /// The longest header that is read. The protocol allows 64 KiB of extensions in the binary form;
@@ -63,17 +65,28 @@ pub fn parse(bytes: &[u8]) -> Result<Option<(usize, Announced)>, HeaderError> {
 }
 
 /// A header that tells a host about `client`, which called `called`. Version 1 has no place for
-/// extensions.
+/// extensions, nor for Unix sockets.
 pub fn render(
     version: Version,
-    client: SocketAddr,
-    called: SocketAddr,
+    client: Peer,
+    called: &Endpoint,
     extensions: &[(u8, Vec<u8>)],
 ) -> Vec<u8> {
-    let (client, called) = alike(client, called);
-    match version {
-        Version::V1 => text::render(client, called),
-        Version::V2 => binary::render(client, called, extensions),
+    match (version, client, called) {
+        (Version::V1, Peer::Ip(client), Endpoint::Ip(called)) => {
+            let (client, called) = alike(client, *called);
+            text::render(client, called)
+        }
+        (Version::V2, Peer::Ip(client), Endpoint::Ip(called)) => {
+            let (client, called) = alike(client, *called);
+            binary::render(client, called, extensions)
+        }
+        (Version::V1, _, _) => text::UNKNOWN.to_vec(),
+        (Version::V2, _, Endpoint::Unix(called)) => {
+            let path = called.path().as_os_str().as_encoded_bytes();
+            binary::render_unix(path, extensions)
+        }
+        (Version::V2, Peer::Unix, Endpoint::Ip(_)) => binary::render_unix(&[], extensions),
     }
 }
 

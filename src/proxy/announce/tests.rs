@@ -48,7 +48,6 @@ fn a_line_that_is_not_as_specified_is_refused() {
     }
     let endless = [b"PROXY UNKNOWN ".as_slice(), &[b'x'; 200]].concat();
     assert_eq!(parse(&endless), Err(HeaderError::Text));
-    assert_eq!(parse(b"PROXY TCP4 1.2.3.4 5.6.7.8 1024 443\n"), Ok(None));
 }
 
 #[test]
@@ -132,18 +131,54 @@ fn a_checksum_is_verified_where_there_is_one() {
 fn what_differs_in_family_is_told_in_the_wider_one() {
     let header = render(
         Version::V1,
-        address("1.2.3.4:5"),
-        address("[2001:db8::1]:6"),
+        Peer::Ip(address("1.2.3.4:5")),
+        &Endpoint::Ip(address("[2001:db8::1]:6")),
         &[],
     );
     assert_eq!(header, b"PROXY TCP6 ::ffff:1.2.3.4 2001:db8::1 5 6\r\n");
     let header = render(
         Version::V1,
-        address("[::ffff:1.2.3.4]:5"),
-        address("1.2.3.5:6"),
+        Peer::Ip(address("[::ffff:1.2.3.4]:5")),
+        &Endpoint::Ip(address("1.2.3.5:6")),
         &[],
     );
     assert_eq!(header, b"PROXY TCP4 1.2.3.4 1.2.3.5 5 6\r\n");
+}
+
+#[test]
+fn a_client_on_a_unix_socket_is_told_as_one() {
+    let called: Endpoint = "unix:/run/web.sock".parse().unwrap();
+    let header = render(Version::V1, Peer::Unix, &called, &[]);
+    assert_eq!(header, b"PROXY UNKNOWN\r\n");
+    let header = render(Version::V2, Peer::Unix, &called, &[(4, vec![7])]);
+    let mut paths = [0; 216];
+    paths[108..][..13].copy_from_slice(b"/run/web.sock");
+    assert_eq!(
+        header,
+        binary(0x21, 0x31, &[&paths[..], &[4, 0, 1, 7]].concat())
+    );
+    assert_eq!(parsed(&header).1.extensions, [(4, vec![7])]);
+}
+
+#[test]
+fn a_line_that_does_not_end_as_it_should_is_refused_at_once() {
+    for line in [
+        "PROXY TCP4 1.2.3.4 5.6.7.8 9 10\n",
+        "PROXY UNKNOWN\n",
+        "PROXY \n",
+        "PROXY TCP4 1.2.3.4 5.6.7.8 9 10\rX",
+    ] {
+        assert_eq!(parse(line.as_bytes()), Err(HeaderError::Text), "{line:?}");
+    }
+    let waits = b"PROXY TCP4 1.2.3.4 5.6.7.8 9 10\r";
+    assert_eq!(parse(waits), Ok(None));
+}
+
+#[test]
+fn a_client_that_is_announced_without_an_address_is_believed() {
+    let (_, announced) = parsed(b"PROXY TCP4 0.0.0.0 0.0.0.0 0 0\r\n");
+    let nowhere = address("0.0.0.0:0");
+    assert_eq!(announced.addresses, Some((nowhere, nowhere)));
 }
 
 fn any_address() -> impl Strategy<Value = SocketAddr> {
@@ -159,7 +194,7 @@ proptest! {
         value in prop::collection::vec(any::<u8>(), 0..40),
     ) {
         let extensions = [(kind, value)];
-        let header = render(version, client, called, &extensions);
+        let header = render(version, Peer::Ip(client), &Endpoint::Ip(called), &extensions);
         for cut in 0..header.len() {
             prop_assert_eq!(parse(&header[..cut]), Ok(None));
         }

@@ -9,17 +9,19 @@ use std::{
 use super::{Announced, HeaderError};
 
 pub(super) const START: &[u8] = b"PROXY ";
+/// What is said of a client that has no IP address.
+pub(super) const UNKNOWN: &[u8] = b"PROXY UNKNOWN\r\n";
 /// The longest line, its end included (section 2.1).
 const LONGEST: usize = 107;
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Option<(usize, Announced)>, HeaderError> {
     let start = &bytes[..bytes.len().min(LONGEST)];
-    let Some(end) = start.windows(2).position(|pair| pair == b"\r\n") else {
-        return if bytes.len() < LONGEST {
-            Ok(None)
-        } else {
-            Err(HeaderError::Text)
-        };
+    let end = start.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+    let end = match end.map(|end| (end, start.get(end..))) {
+        Some((end, Some([b'\r', b'\n', ..]))) => end,
+        None | Some((_, Some([b'\r']))) if bytes.len() < LONGEST => return Ok(None),
+        // Half an end does not become a whole one by waiting.
+        None | Some(_) => return Err(HeaderError::Text),
     };
     let line = str::from_utf8(&start[..end]).map_err(|_| HeaderError::Text)?;
     let addresses = addresses(line)?;

@@ -1,0 +1,239 @@
+//! Another program in the place of one that runs: nobody notices, or it says why not.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::Path,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+
+use crate::{
+    config, eventually,
+    manager::Manager,
+    node::Node,
+    support::{echo, exchange, soon},
+};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_pointsman");
+
+/// A process that took over. It is killed when this is dropped.
+pub(super) struct Heir(pub(super) Pid);
+
+impl Heir {
+    /// It has ended; where its parent had ended before, perhaps nobody has asked how.
+    pub(super) fn has_ended(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.as_raw_nonzero()));
+        stat.map_or(true, |stat| stat.contains(") Z "))
+    }
+}
+
+impl Drop for Heir {
+    fn drop(&mut self) {
+        let _ = kill_process(self.0, Signal::KILL);
+    }
+}
+
+/// A node that is run by a program in its own folder, which can be replaced.
+pub(super) fn prepare(config: &str) -> Node {
+    let mut node = Node::prepare(config);
+    node.program = node.folder.join("pointsman");
+    install(&node, PROGRAM);
+    node
+}
+
+/// Puts `program` in the place of the one that is there.
+fn install(node: &Node, program: &str) {
+    let new = node.folder.join("pointsman.new");
+    let _ = fs::remove_file(&new);
+    symlink(program, &new).unwrap();
+    fs::rename(&new, &node.program).unwrap();
+}
+
+/// The same for one that breaks at a step of the hand-over.
+fn install_broken(node: &Node, step: &str) {
+    let script = node.folder.join("broken");
+    let text = format!("#!/bin/sh\nPOINTSMAN_FAULT=upgrade:{step} exec {PROGRAM} \"$@\"\n");
+    fs::write(&script, text).unwrap();
+    fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+    install(node, script.to_str().unwrap());
+}
+
+/// Upgrades, and gives the process that runs then.
+pub(super) async fn upgrade(node: &Node) -> (Heir, Value) {
+    let answer = node.done(json!({"command": "upgrade", "reason": "a newer one"}));
+    let process = answer["data"]["process"].as_i64().unwrap();
+    let heir = Heir(Pid::from_raw(process as i32).unwrap());
+    assert!(!heir.has_ended());
+    (heir, answer)
+}
+
+pub(super) async fn session(address: SocketAddr) -> TcpStream {
+    let mut client = soon(TcpStream::connect(address)).await.unwrap();
+    assert_eq!(exchange(&mut client, b"hello").await.unwrap(), b"hello");
+    client
+}
+
+#[tokio::test]
+async fn an_upgrade_keeps_sessions_addresses_and_revisions_and_the_old_process_ends_with_its_last_session()
+ {
+    let mut manager = Manager::new();
+    let mut node = prepare(&config(&[echo().await]));
+    manager.runs(&mut node, Some(Duration::from_secs(10)));
+    node.up().await;
+    let address = node.address();
+    node.done(json!({"command": "set-weight", "host": "web/blue/w1", "weight": 3}));
+    let mut old = session(address).await;
+
+    let (heir, answer) = upgrade(&node).await;
+    assert_eq!(answer["data"]["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(answer["revision"], 2);
+    assert_eq!(
+        node.revision(),
+        2,
+        "the new process answers, on the same socket"
+    );
+    assert_eq!(
+        node.address(),
+        address,
+        "a port that the system chose stays"
+    );
+    let mut new = session(address).await;
+    assert_eq!(exchange(&mut old, b"still").await.unwrap(), b"still");
+
+    let told = &node.told("node.upgraded")[0];
+    assert_eq!(told["process"], heir.0.as_raw_nonzero().get());
+    assert_ne!(told["from"]["process"], told["process"]);
+    let audited = node.told("admin.command");
+    let audited = audited
+        .iter()
+        .find(|data| data["command"] == "upgrade")
+        .unwrap();
+    assert_eq!(
+        (&audited["ok"], &audited["reason"]),
+        (&json!(true), &json!("a newer one"))
+    );
+    assert_eq!(node.told("node.stopping"), Vec::<Value>::new());
+
+    let process = heir.0.as_raw_nonzero().get().to_string();
+    eventually!(manager.told("MAINPID") == [process.as_str(), process.as_str()]);
+    eventually!(manager.told("READY").len() == 2);
+    assert!(manager.told("STOPPING").is_empty(), "the service goes on");
+    let fed = manager.told("WATCHDOG").len();
+    eventually!(manager.told("WATCHDOG").len() > fed);
+
+    drop(old);
+    assert_eq!(node.ended().await, Some(0), "{}", node.log());
+    assert_eq!(exchange(&mut new, b"still").await.unwrap(), b"still");
+    let socket = node.folder.join("pointsman-state/admin.sock");
+    assert!(socket.exists(), "it is the new process's");
+    drop(new);
+    kill_process(heir.0, Signal::TERM).unwrap();
+    eventually!(heir.has_ended());
+    eventually!(manager.told("STOPPING") == ["1"]);
+    eventually!(!socket.exists());
+}
+
+#[tokio::test]
+async fn a_program_that_cannot_take_over_is_named_with_the_reason_and_the_old_one_goes_on() {
+    let mut node = prepare(&config(&[echo().await]));
+    node.up().await;
+    let address = node.address();
+    let mut kept = session(address).await;
+
+    let fails = async |why: &str| {
+        let (code, message) = node.refused(json!({"command": "upgrade"}));
+        assert!(message.contains(why), "{code}: {message}");
+        drop(session(address).await);
+        node.done(json!({"command": "close-sessions", "host": "web/blue/w1", "dry_run": true}));
+    };
+    install(&node, "/nonexistent/pointsman");
+    fails("cannot start").await;
+    install(&node, "/bin/true");
+    fails("ended before it was ready").await;
+    install_broken(&node, "crash");
+    fails("ended before it was ready").await;
+    // It comes as far as recording what was edited: that holds, and runs here.
+    node.edit("address = \"127", "weight = 7\naddress = \"127");
+    install_broken(&node, "crash-late");
+    fails("ended before it was ready").await;
+    assert_eq!(node.revision(), 2);
+    assert_eq!(node.shown()[0]["group"][0]["host"][0]["weight"], 7);
+    let good = node.file();
+    install_broken(&node, "hang");
+    fails("was not ready within 10s").await;
+    install(&node, PROGRAM);
+    node.write(&(good.clone() + "\ncolour = \"red\"\n"));
+    fails("the new program refuses").await;
+    node.write(&good);
+
+    assert_eq!(
+        node.told("node.upgrade-failed").len(),
+        3,
+        "those that had the journal"
+    );
+    let refused = node.told("admin.command");
+    let refused = refused.iter().filter(|data| data["command"] == "upgrade");
+    assert_eq!(refused.filter(|data| data["ok"] == false).count(), 6);
+    let dry = node.done(json!({"command": "upgrade", "dry_run": true}));
+    assert_eq!(dry["revision"], 2);
+    node.done(json!({"command": "set-weight", "host": "web/blue/w1", "weight": 3}));
+
+    let (_heir, _) = upgrade(&node).await;
+    drop(session(address).await);
+    assert_eq!(exchange(&mut kept, b"kept").await.unwrap(), b"kept");
+    assert_eq!(node.revision(), 3);
+}
+
+#[tokio::test]
+async fn who_waits_in_a_full_backlog_is_served_by_the_new_process() {
+    let text = config(&[echo().await]).replace("threads = 2", "threads = 1");
+    let manager = Manager::new();
+    let mut node = prepare(&text);
+    manager.runs(&mut node, None);
+    node.up_with("stuck-data:1").await;
+    let address = node.address();
+    // Nobody accepts any more: a connection is made by the kernel, and gets no answer.
+    eventually!({
+        let mut client = soon(TcpStream::connect(address)).await.unwrap();
+        let answered = exchange(&mut client, b"anybody?");
+        tokio::time::timeout(Duration::from_millis(300), answered)
+            .await
+            .is_err()
+    });
+    let mut waiting = Vec::new();
+    for _ in 0..200 {
+        waiting.push(soon(TcpStream::connect(address)).await.unwrap());
+    }
+    let (_heir, _) = upgrade(&node).await;
+    for client in &mut waiting {
+        assert_eq!(exchange(client, b"waited").await.unwrap(), b"waited");
+    }
+    node.kill();
+    for client in &mut waiting {
+        assert_eq!(exchange(client, b"goes on").await.unwrap(), b"goes on");
+    }
+}
+
+#[tokio::test]
+async fn log_ins_and_a_change_that_waits_to_be_confirmed_are_taken_over() {
+    let users = crate::node::user("root", "role = \"admin\"");
+    let mut node = prepare(&(config(&[echo().await]) + "\n" + &users));
+    node.up().await;
+    let token = node.login("root");
+    let ask = |command: &Value| node.post("/v1/commands", Some(&token), command).1;
+    let weighted = json!({"command": "set-weight", "host": "web/blue/w1", "weight": 3,
+        "confirm_within": "1m"});
+    assert_eq!(ask(&weighted)["ok"], true);
+    let upgraded = ask(&json!({"command": "upgrade"}));
+    assert_eq!(upgraded["ok"], true, "{upgraded}");
+    let process = upgraded["data"]["process"].as_i64().unwrap();
+    let _heir = Heir(Pid::from_raw(process as i32).unwrap());
+    let confirmed = ask(&json!({"command": "confirm", "revision": 2}));
+    assert_eq!(confirmed["ok"], true, "{confirmed}");
+    assert!(Path::new(&node.folder).exists());
+}
