@@ -1,10 +1,7 @@
 //! What is measured: a balancer with one service, one host and one data thread.
 //! It must not do anything besides: no client, no host, no output after its address.
 
-use std::{
-    io::{self, Read, Write},
-    net::SocketAddr,
-};
+use std::io::{self, Read, Write};
 
 use pointsman::{control::Balancer, model::topology::Topology, proxy::threads::DataThreads};
 use serde_json::json;
@@ -17,11 +14,9 @@ pub(crate) fn run(host: &str, features: bool) -> Result<(), String> {
     let topology = topology(host, features).map_err(|e| e.to_string())?;
     let balancer =
         Balancer::start_on(lanes, u32::MAX, &probes, topology).map_err(|e| e.to_string())?;
-    let address = |balancer: &Balancer| -> Option<SocketAddr> {
-        let status = balancer.status();
-        status.services.first()?.listen.first().copied()
-    };
-    let address = address(&balancer).ok_or("it listens nowhere")?;
+    let status = balancer.status();
+    let listen = status.services.first().and_then(|s| s.listen.first());
+    let address = listen.ok_or("it listens nowhere")?;
     let mut out = io::stdout();
     writeln!(out, "{address}")
         .and_then(|()| out.flush())

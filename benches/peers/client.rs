@@ -154,10 +154,10 @@ async fn closed_loop(
     let mut set = JoinSet::new();
     for number in 0..sessions {
         let counting = counting.clone();
-        let work = match work {
-            Work::Both if number % 2 == 0 => Work::Down,
-            Work::Both => Work::Up,
-            work => work,
+        let work = match (work == Work::Both, number % 2) {
+            (true, 0) => Work::Down,
+            (true, _) => Work::Up,
+            (false, _) => work,
         };
         set.spawn(async move {
             loop {
