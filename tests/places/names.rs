@@ -245,3 +245,42 @@ async fn who_waits_in_the_queue_is_served_when_the_name_is_resolved_and_the_plac
     waits.shutdown().await.unwrap();
     soon(waits.read_to_end(&mut end)).await.unwrap();
 }
+
+#[tokio::test]
+async fn of_a_service_whose_names_are_on_their_way_nothing_is_told_and_of_lost_ones_it_is() {
+    let port = hosts(&[19]).await;
+    let server = NameServer::start();
+    server.say("app.test", &[19], 60);
+    let (found, _) = balancer(&server, &format!("app.test:{port}"), "");
+    eventually!(!leads_to(&found).is_empty());
+    let told = |balancer: &Balancer| {
+        let kinds = events(balancer).into_iter().map(|(kind, _)| kind);
+        kinds.collect::<Vec<_>>()
+    };
+    // The first look at a service comes after it was told where its hosts are.
+    let mut next = found.topology();
+    next.services[0].groups[0].hosts[0].admin = serde_json::from_value("disabled".into()).unwrap();
+    found.apply(next.clone()).unwrap();
+    let mut heard = Vec::new();
+    eventually!({
+        heard.extend(told(&found));
+        heard.len() == 2
+    });
+    assert_eq!(heard, ["host.resolved", "service.exhausted"]);
+
+    server.forget("app.test");
+    let (lost, _) = balancer(&server, &format!("app.test:{port}"), "");
+    let mut heard = Vec::new();
+    eventually!({
+        heard.extend(told(&lost));
+        heard.len() == 2
+    });
+    assert_eq!(heard, ["host.unresolved", "service.exhausted"]);
+    server.say("app.test", &[19], 60);
+    eventually!({
+        heard.extend(told(&lost));
+        heard.len() == 4
+    });
+    heard[2..].sort();
+    assert_eq!(heard[2..], ["host.resolved", "service.restored"]);
+}

@@ -99,6 +99,7 @@ impl Runtime {
                 self.names.followed.insert(name, followed);
             }
         }
+        self.wait_for_no_name(next);
     }
 
     /// Takes in what was found out about `name`, in effect when this returns. Returns whether
@@ -127,6 +128,7 @@ impl Runtime {
             Heard::Lost(reason) => {
                 tracing::warn!(name, reason, "a host name cannot be resolved");
                 followed.lost = Some(reason.clone());
+                self.wait_for_no_name(&topology);
                 let data = json!({"name": name, "addresses": before, "reason": reason});
                 self.tell(&topology, name, "host.unresolved", &data);
             }
@@ -159,6 +161,25 @@ impl Runtime {
             }
             if shows {
                 self.happened.extend(running.tick(service, around));
+            }
+        }
+    }
+
+    /// Lets those services go by what they have now, all of whose names were asked for.
+    fn wait_for_no_name(&mut self, topology: &Topology) {
+        for service in &topology.services {
+            let hosts = service.groups.iter().flat_map(|group| &group.hosts);
+            let mut names = hosts.filter_map(name_of).peekable();
+            let followed = &self.names.followed;
+            let is_answered = |name: Arc<str>| {
+                let known = followed.get(&name);
+                known.is_some_and(|known| known.lost.is_some() || !known.leads_to.is_empty())
+            };
+            if names.peek().is_some()
+                && names.all(is_answered)
+                && let Some(running) = self.services.get_mut(&service.name)
+            {
+                running.wait_for_no_name();
             }
         }
     }
