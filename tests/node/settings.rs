@@ -197,18 +197,23 @@ async fn a_pipe_or_a_device_in_the_place_of_a_certificate_is_refused_and_waited_
     let group = "name = \"blue\"\n";
     let probe = "probe = { kind = \"tls\", ca = \"c\" }\n";
     for pit in [pipe.as_path(), Path::new("/dev/zero")] {
-        for (settings, more) in [
+        for (settings, more, says) in [
             (
                 format!("{shown}{people}[certificates.c]\ncert_file = PIT\nkey_file = PIT\n"),
                 "",
+                "failed",
             ),
-            ("[certificates.c]\ncert_file = PIT\n".to_owned(), probe),
-            (directory.to_owned(), ""),
+            (
+                "[certificates.c]\ncert_file = PIT\n".to_owned(),
+                probe,
+                "failed",
+            ),
+            (directory.to_owned(), "", "invalid"),
         ] {
             let text = config(&settings.replace("PIT", &format!("{pit:?}")));
             node.write(&text.replace(group, &format!("{group}{more}")));
             let (code, message) = node.refused(reload());
-            assert_eq!(code, "failed", "{settings}: {message}");
+            assert_eq!(code, says, "{settings}: {message}");
             assert!(message.ends_with("it is no ordinary file"), "{message}");
         }
     }

@@ -15,6 +15,8 @@ use super::{Runtime, health::forget_surplus};
 use crate::{
     health::report::Report,
     model::{
+        address::HostName,
+        check::listener_at,
         event::Event,
         name::HostPath,
         topology::{Host, Topology},
@@ -128,11 +130,11 @@ impl Runtime {
             Heard::Lost(reason) => {
                 tracing::warn!(name, reason, "a host name cannot be resolved");
                 followed.lost = Some(reason.clone());
-                self.wait_for_no_name(&topology);
                 let data = json!({"name": name, "addresses": before, "reason": reason});
                 self.tell(&topology, name, "host.unresolved", &data);
             }
         }
+        self.wait_for_no_name(&topology);
         self.topology = topology;
         forget_surplus(&mut self.happened);
         true
@@ -145,6 +147,9 @@ impl Runtime {
         }
         let around = self.around();
         for service in &topology.services {
+            // A service that calls itself would do so until it is full.
+            let mut own = self.bound(service);
+            own.extend(service.listen.iter().cloned());
             let Some(running) = self.services.get_mut(&service.name) else {
                 continue;
             };
@@ -155,7 +160,11 @@ impl Runtime {
                 };
                 for host in &group.hosts {
                     if name_of(host).as_deref() == Some(name) {
-                        shows |= live.lead(&host.name, addresses, all);
+                        let port = host.address.name().map_or(0, HostName::port);
+                        let leads_on = |ip: &&IpAddr| listener_at(**ip, port, &own).is_none();
+                        let addresses: Vec<_> =
+                            addresses.iter().filter(leads_on).copied().collect();
+                        shows |= live.lead(&host.name, &addresses, all);
                     }
                 }
             }
@@ -206,6 +215,11 @@ impl Runtime {
     pub(in crate::control) fn unreachable(&self, path: &HostPath) -> Option<String> {
         if self.host(path)?.reach().is_known() {
             return None;
+        }
+        let name = name_of(self.topology.host(path)?)?;
+        let followed = self.names.followed.get(&name);
+        if followed.is_some_and(|followed| !followed.leads_to.is_empty()) {
+            return Some("its name leads to the service itself".to_owned());
         }
         let why = self
             .lost(path)
