@@ -6,6 +6,7 @@ use std::{collections::HashMap, sync::Arc};
 use serde_json::{Value, json};
 
 use super::{
+    kept::Kept,
     live::{self, Group},
     spread::{Spread, has_grown},
     status_json,
@@ -14,7 +15,7 @@ use crate::{
     balance::{Service, View},
     health::{
         failover::{Failover, Turn},
-        memory::{BELIEVED, Remembered},
+        memory::Remembered,
         news::{Flip, News, Signal},
     },
     model::{
@@ -37,27 +38,6 @@ pub(super) struct Running {
     /// It has had no host yet, and nobody was told: names may be on their way.
     is_new: bool,
     spread: Spread,
-}
-
-/// What is kept of a service's health over a restart.
-#[derive(Clone, Debug, Default, serde::Deserialize, serde::Serialize)]
-pub(super) struct Kept {
-    /// When: milliseconds since 1970.
-    time: u64,
-    /// Whether the backup group served.
-    over: bool,
-    /// Whether it was told that no host can take a connection.
-    #[serde(default)]
-    exhausted: bool,
-    groups: HashMap<Name, Remembered>,
-}
-
-impl Kept {
-    /// Whether it is young enough. What comes from the future was written by another clock, and
-    /// says nothing about how old it is, nor until when a host is to be ejected.
-    fn is_believed(&self, now: u64) -> bool {
-        now.abs_diff(self.time) < BELIEVED
-    }
 }
 
 /// What a service is made with, besides what is wanted of it.

@@ -389,7 +389,7 @@ async fn of_many_addresses_64_are_taken_and_those_of_ipv6_alone_do() {
     let server = NameServer::start();
     let resolver = Resolver::asking(vec![server.address]);
     server.behave(|question| match asks(question, A) {
-        true => odd(question, A, 200, |last| vec![10, 0, 0, last]),
+        true => odd(question, A, 70, |last| vec![10, 0, 0, last]),
         false => odd(question, A, 0, |_| Vec::new()),
     });
     let many = soon(resolver.lookup("a.test.")).await.unwrap();

@@ -181,7 +181,7 @@ async fn a_socket_that_cannot_be_made_changes_nothing_and_says_which() {
     std::os::unix::fs::symlink(&path, &link).unwrap();
     std::os::unix::fs::symlink("nobody", &nowhere).unwrap();
     for (place, says) in [
-        (folder.path("missing/web.sock"), "no such file or directory"),
+        (folder.path("missing/web.sock"), "entity not found"),
         (folder.path("web.sock/web.sock"), "not a directory"),
         (link.clone(), "entity already exists"),
         (nowhere.clone(), "entity already exists"),
