@@ -240,13 +240,21 @@ impl Session<'_> {
         }
         if over(self.dead()) {
             let silent = now - self.heard;
-            return Err(Ended::Broken(format!("nothing heard for {silent:.1?}")));
+            return Err(self.overdue(format!("nothing heard for {silent:.1?}")));
         }
         if over(self.receipts.deadline()) {
             let patience = self.around.options.receipt_timeout;
-            return Err(Ended::Broken(format!("no receipt within {patience:?}")));
+            return Err(self.overdue(format!("no receipt within {patience:?}")));
         }
         Ok(())
+    }
+
+    /// Something did not come; what the broker complained of before may be why.
+    fn overdue(&self, what: String) -> Ended {
+        Ended::Broken(match &self.complaint {
+            Some(complaint) => format!("{what}, after the complaint: {complaint}"),
+            None => what,
+        })
     }
 
     /// The connection is gone; what the broker complained of before says best why.

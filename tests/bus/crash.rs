@@ -12,14 +12,14 @@ use crate::{
 };
 
 /// The `number`th change, which says so in the history.
-fn change(number: u64) -> Value {
+pub(crate) fn change(number: u64) -> Value {
     let mut change = weigh("w1", 2 + number % 2);
     change["reason"] = json!(format!("change {number}"));
     change
 }
 
 /// How often each change is in the history.
-fn done(site: &Site) -> BTreeMap<String, u32> {
+pub(crate) fn done(site: &Site) -> BTreeMap<String, u32> {
     let answer = site.ask(&json!({"command": "history", "limit": 10_000}));
     let mut done = BTreeMap::new();
     for revision in answer["data"]["revisions"].as_array().unwrap() {
@@ -30,7 +30,7 @@ fn done(site: &Site) -> BTreeMap<String, u32> {
     done
 }
 
-fn each_once(count: u64) -> BTreeMap<String, u32> {
+pub(crate) fn each_once(count: u64) -> BTreeMap<String, u32> {
     (0..count)
         .map(|number| (format!("change {number}"), 1))
         .collect()

@@ -30,6 +30,11 @@ static EXAMPLES: LazyLock<BTreeMap<&str, Map<String, Value>>> = LazyLock::new(||
     examples
 });
 
+/// Every type, without `pointsman.`
+pub(crate) fn kinds() -> impl Iterator<Item = &'static str> {
+    EXAMPLES.keys().copied()
+}
+
 /// Types whose data are keys of the configuration: those that were given, or have changed.
 fn is_open(kind: &str) -> bool {
     let (what, happened) = kind.split_once('.').unwrap();

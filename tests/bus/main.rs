@@ -11,6 +11,9 @@ mod support;
 #[path = "../support/node.rs"]
 mod node;
 
+#[path = "../support/upgrade.rs"]
+mod upgrade;
+
 mod asking;
 mod astray;
 mod challenge;
@@ -23,4 +26,6 @@ mod examples;
 mod listener;
 mod namesake;
 mod rate;
+mod selecting;
 mod types;
+mod upgrading;

@@ -15,7 +15,9 @@ use crate::{
     eventually, examples,
     listener::Listener,
     node::{Node, user},
+    selecting::Selecting,
     support::{echo, exchange, resetting_when_asked},
+    upgrade::{Heir, PROGRAM, install, install_broken, prepare, upgrade},
 };
 
 /// A process that can be connected to, and breaks every session; it keeps its port.
@@ -59,6 +61,10 @@ fn config(broker: &ActiveMq, failing: &[SocketAddr], calm: SocketAddr) -> String
         + &group("green", "", &[calm])
         + &service("calm", "")
         + &group("blue", "", &[calm, calm])
+        + &service("named", "")
+        + "[[service.group]]\nname = \"blue\"\nhost = [\n\
+           { name = \"w1\", address = \"localhost:9\" },\n\
+           { name = \"w2\", address = \"nowhere.invalid:9\" },\n]\n"
 }
 
 /// Where the service listens.
@@ -96,6 +102,7 @@ async fn every_type_of_event_comes_as_the_document_has_it() {
         return;
     };
     let mut listener = Listener::at(&broker, None).await;
+    let mut selecting = Selecting::at(&broker).await;
     let (mut first, one) = breaking().await;
     let (mut second, two) = breaking().await;
     let text = config(&broker, &[one, two], echo().await);
@@ -103,12 +110,12 @@ async fn every_type_of_event_comes_as_the_document_has_it() {
     health(&node, &mut first, &mut second).await;
     drain(&node).await;
     configuration(&node).await;
+    names(&node).await;
     node.down().await;
+    let (node, _heir) = programs(&broker).await;
+    hear_all(&mut listener, &node).await;
     let node = people(&broker).await;
-    let (last, source) = (node.events(0).pop().unwrap(), "/pointsman/lb2");
-    let is_last =
-        |event: &Value| event["source"] == source && event["sequence"] == last["sequence"];
-    listener.until(is_last).await;
+    hear_all(&mut listener, &node).await;
     while listener.heartbeats.len() < 2 {
         listener
             .until(|event| event.get("sequence").is_none())
@@ -116,11 +123,10 @@ async fn every_type_of_event_comes_as_the_document_has_it() {
     }
     listener.assert_complete();
     let heard: Vec<&Value> = listener.heard.iter().chain(&listener.heartbeats).collect();
-    // They take a crash and an edit, a directory, a name server, another process, and other nodes
-    // and people on the bus. What is lost has a test of its own.
+    selecting.assert_get(&heard).await;
+    // They take a crash and an edit, a directory, and other nodes and people on the bus. What is
+    // lost has a test of its own.
     let others = [
-        "host.resolved",
-        "host.unresolved",
         "config.conflict",
         "admin.rights-changed",
         "admin.command login",
@@ -128,11 +134,32 @@ async fn every_type_of_event_comes_as_the_document_has_it() {
         "admin.command users",
         "admin.command count",
         "node.conflict",
-        "node.upgraded",
-        "node.upgrade-failed",
         "node.events-lost",
     ];
     examples::assert_all_came(&heard, &others);
+}
+
+/// Listens on until the last event of the node has come.
+async fn hear_all(listener: &mut Listener, node: &Node) {
+    let last = node.events(0).pop().unwrap();
+    listener.until(|event| event["id"] == last["id"]).await;
+}
+
+/// A name that leads somewhere, and one that does not.
+async fn names(node: &Node) {
+    eventually!(has(node, "host.resolved"));
+    eventually!(has(node, "host.unresolved"));
+}
+
+/// A program that cannot take over, and one that does.
+async fn programs(broker: &ActiveMq) -> (Node, Heir) {
+    let mut node = prepare(&("service = []\n".to_owned() + &bus("lb4", &[broker], "")));
+    node.up().await;
+    install_broken(&node, "crash-late");
+    node.refused(json!({"command": "upgrade"}));
+    install(&node, PROGRAM);
+    let (heir, _) = upgrade(&node).await;
+    (node, heir)
 }
 
 /// Hosts that are ejected, that fall, and that are back.

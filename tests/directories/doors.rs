@@ -10,7 +10,7 @@ use crate::{
     slapd::Slapd,
 };
 
-fn config(slapd: &Slapd) -> String {
+pub(crate) fn config(slapd: &Slapd) -> String {
     let (url, ca) = (slapd.tls("localhost"), slapd.ca());
     let root = user("root", "role = \"admin\"");
     format!(
@@ -45,7 +45,7 @@ services = ["web"]
     )
 }
 
-fn secret(user: &str) -> Value {
+pub(crate) fn secret(user: &str) -> Value {
     json!({"user": user, "password": format!("{user}-secret")})
 }
 

@@ -1,7 +1,7 @@
 //! Everybody whom the directories of the tests know, by every door: the role and the services that
 //! the rules give them, or the refusal; and that no secret of theirs is told, however much the node
 //! tells.
-//! It must not ask by the bus: that has tests of its own.
+//! It must not know how a door asks.
 
 use std::{
     path::Path,
@@ -12,6 +12,8 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
+    activemq::ActiveMq,
+    bus_door::{self, BusDoor},
     node::{Node, Reply},
     radius::FreeRadius,
     site::{OverTls, SERVICES, door, token, weight},
@@ -139,21 +141,22 @@ services = ["web"]
 
 /// A way in.
 #[derive(Clone, Copy, Debug)]
-enum Door {
+enum Door<'a> {
     Socket,
     Https,
     CommandLine,
     CommandLineOverTls,
+    Bus(&'a BusDoor),
 }
 
-const DOORS: [Door; 4] = [
+const DOORS: [Door<'_>; 4] = [
     Door::Socket,
     Door::Https,
     Door::CommandLine,
     Door::CommandLineOverTls,
 ];
 
-impl Door {
+impl Door<'_> {
     /// What becomes of a log-in here, and the answer to it.
     fn log_in(self, way: OverTls<'_>, number: usize, user: &str, password: &str) -> (Due, Value) {
         let home = format!("{self:?}-{number}");
@@ -194,6 +197,25 @@ impl Door {
                 let (code, text) = way.cli(&home, &arguments, &line);
                 from_cli(code, &text)
             }
+            Self::Bus(door) => {
+                let commands = ["web", "db"].map(|service| weight(service, 2));
+                let (answer, done) = door.log_in(user, password, &commands);
+                let data = &answer["data"];
+                let due = match answer["error"]["code"].as_str() {
+                    None => due(&data["role"], &data["services"]),
+                    Some("denied") => Denied,
+                    Some("unavailable") => Unavailable,
+                    Some(other) => panic!("{other}: {answer}"),
+                };
+                if let In(role, services) = due {
+                    let may = ["web", "db"].map(|service| may(role, services, service));
+                    assert!(
+                        done.iter().map(|answer| answer["ok"] == true).eq(may),
+                        "{done:?}"
+                    );
+                }
+                (due, answer)
+            }
         }
     }
 
@@ -226,8 +248,8 @@ fn wait_a_little() {
 
 /// Lets each of `people` in turn in by every door, all doors at once. Whoever comes too soon after
 /// others who failed comes again.
-fn everybody(way: OverTls<'_>, people: &[Person]) {
-    let by = |door: Door| {
+fn everybody(way: OverTls<'_>, bus: Option<&BusDoor>, people: &[Person]) {
+    let by = |door: Door<'_>| {
         let mut seen = 0;
         for (number, (user, password, due)) in people.iter().enumerate() {
             if !door.takes(user, password) {
@@ -251,14 +273,24 @@ fn everybody(way: OverTls<'_>, people: &[Person]) {
         seen
     };
     thread::scope(|scope| {
-        let all = DOORS.map(|door| scope.spawn(move || by(door)));
-        let seen = all.map(|one| one.join().unwrap());
+        let doors = DOORS.into_iter().chain(bus.map(Door::Bus));
+        let all: Vec<_> = doors.map(|door| scope.spawn(move || by(door))).collect();
+        let seen: Vec<_> = all.into_iter().map(|one| one.join().unwrap()).collect();
+        assert!(
+            seen[4..].iter().all(|seen| *seen == people.len()),
+            "{seen:?}"
+        );
         assert_eq!(seen[..2], [people.len(); 2]);
         assert!(
             seen[2] == seen[3] && seen[2] + 3 >= people.len(),
             "{seen:?}"
         );
     });
+}
+
+/// Whether somebody may change a service.
+fn may(role: &str, services: &[&str], service: &str) -> bool {
+    role != "viewer" && (services == ALL || services.contains(&service))
 }
 
 /// What somebody may see and do by their login, by the socket and over TLS alike.
@@ -280,10 +312,13 @@ fn is_scoped(way: OverTls<'_>, token: &str, role: &str, services: &[&str]) {
             .node
             .post("/v1/commands", Some(token), &weight(service, 2))
             .0;
-        let may = role != "viewer" && in_scope(&service);
         assert_eq!(
             code,
-            if may { 200 } else { 403 },
+            if may(role, services, service) {
+                200
+            } else {
+                403
+            },
             "{role} {services:?} {service}"
         );
     }
@@ -357,11 +392,14 @@ fn passwords(people: &[Person]) -> Vec<&'static str> {
 #[tokio::test(flavor = "multi_thread")]
 async fn everybody_in_ldap_gets_what_the_rules_say_by_every_door_and_no_secret_is_told() {
     let Some(slapd) = Slapd::start() else { return };
+    let broker = ActiveMq::start();
+    let bus = broker.as_ref().map_or_else(String::new, bus_door::settings);
     let authority = Path::new(slapd.ca()).to_owned();
     let door = door(&slapd.file("server.pem"), &slapd.file("server.key"));
     let url = slapd.tls("localhost");
     let mut node = Node::prepare(&format!(
-        r#"{door}
+        r#"{bus}
+{door}
 [auth]
 backends = ["ldap"]
 recheck = "0s"
@@ -381,7 +419,8 @@ group_base = "ou=groups,dc=example,dc=org"
         node: &node,
         authority: &authority,
     };
-    everybody(way, &OF_LDAP);
+    let bus = broker.as_ref().map(|broker| BusDoor::new(broker, &node));
+    everybody(way, bus.as_ref(), &OF_LDAP);
     let secrets = passwords(&OF_LDAP);
     nothing_is_told(node, &secrets).await;
 }
@@ -391,6 +430,8 @@ async fn everybody_in_radius_gets_what_the_rules_say_by_every_door_and_no_secret
     let Some(server) = FreeRadius::start() else {
         return;
     };
+    let broker = ActiveMq::start();
+    let bus = broker.as_ref().map_or_else(String::new, bus_door::settings);
     let authority = server.certificate("ca.pem");
     let door = door(
         &server.certificate("server.pem"),
@@ -398,7 +439,8 @@ async fn everybody_in_radius_gets_what_the_rules_say_by_every_door_and_no_secret
     );
     let address = server.listener("strict");
     let mut node = Node::prepare(&format!(
-        r#"{door}
+        r#"{bus}
+{door}
 [auth]
 backends = ["radius"]
 
@@ -415,7 +457,8 @@ retries = 2
         node: &node,
         authority: &authority,
     };
-    everybody(way, &OF_RADIUS);
+    let bus = broker.as_ref().map(|broker| BusDoor::new(broker, &node));
+    everybody(way, bus.as_ref(), &OF_RADIUS);
     let codes = one_time_codes(way);
     let mut secrets = passwords(&OF_RADIUS);
     secrets.extend(["first-half", "testing123"]);

@@ -34,6 +34,54 @@ fn saying(bytes: &'static [u8]) -> SocketAddr {
     address
 }
 
+/// The result of a bind.
+const BOUND: &[u8] = b"\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x00\x04\x00\x04\x00";
+
+/// A directory that answers byte by byte, and takes longer for each answer than a log-in has.
+fn dribbling() -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            thread::spawn(move || {
+                let mut asked = [0; 512];
+                while let Ok(1..) = stream.read(&mut asked) {
+                    for byte in BOUND {
+                        pause();
+                        if stream.write_all(&[*byte]).is_err() {
+                            return;
+                        }
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the directory is a thread that nothing else runs on"
+)]
+fn pause() {
+    thread::sleep(Duration::from_secs(2));
+}
+
+/// A directory that resets whoever asks it something.
+async fn resetting() -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let _ = stream.read(&mut [0; 512]).await;
+                stream.set_zero_linger().unwrap();
+            });
+        }
+    });
+    address
+}
+
 /// A service in front of one that echoes.
 fn echoing() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -79,18 +127,23 @@ host = [{{ name = "w1", address = "{behind}" }}]
     )
 }
 
-#[tokio::test]
-async fn a_directory_that_hangs_or_babbles_holds_up_log_ins_and_nothing_else() {
-    for bytes in [
-        &b""[..],
-        b"\x30\x84\xff\xff\xff\xff nonsense",
-        b"SSH-2.0-x\r\n",
-        // At each of these the library panics; nothing of that may be heard (the end of the node
-        // looks for it): a result without a code, and one that is none of a search.
-        b"\x30\x05\x02\x01\x01\x61\x00",
-        b"\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x00\x04\x00\x04\x00",
-    ] {
-        let node = Node::start(&config(saying(bytes), echoing())).await;
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_directory_that_hangs_babbles_dribbles_or_resets_holds_up_log_ins_and_nothing_else() {
+    let mut directories = vec![dribbling(), resetting().await];
+    directories.extend(
+        [
+            &b""[..],
+            b"\x30\x84\xff\xff\xff\xff nonsense",
+            b"SSH-2.0-x\r\n",
+            // At each of these the library panics; nothing of that may be heard (the end of the node
+            // looks for it): a result without a code, and one that is none of a search.
+            b"\x30\x05\x02\x01\x01\x61\x00",
+            BOUND,
+        ]
+        .map(saying),
+    );
+    for directory in directories {
+        let node = Node::start(&config(directory, echoing())).await;
         let shown = json!({"user": "ada", "password": "ada-secret"});
         let session = node.address();
         thread::scope(|scope| {

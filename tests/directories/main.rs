@@ -10,6 +10,10 @@
     clippy::wildcard_enum_match_arm
 )]
 
+#[path = "../support/activemq.rs"]
+mod activemq;
+mod brute_force;
+mod bus_door;
 mod doors;
 mod everybody;
 mod guessing;

@@ -73,6 +73,11 @@ impl FreeRadius {
     pub(crate) fn stop(&self) {
         assert!(self.script("stop"));
     }
+
+    /// Starts it on the ports that it had.
+    pub(crate) fn again(&self) {
+        assert!(self.script("again"), "FreeRADIUS did not start again");
+    }
 }
 
 impl Drop for FreeRadius {

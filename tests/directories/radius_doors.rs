@@ -219,6 +219,15 @@ async fn an_old_answer_covers_no_change_and_a_server_that_is_gone_no_log_in() {
         "reads go on"
     );
     eventually!(node.log().contains("a directory is away"));
+    // What it said before covers no change any more, and nobody can say it anew.
+    eventually!(ask(&ada, &weight("db", 5)).0 == 403);
+
+    // It comes back: so do log-ins, and with them changes.
+    server.again();
+    eventually!(log_in(&node, &shown("ada", "analytical")).0 == 200);
+    let ada = token(&log_in(&node, &shown("ada", "analytical")));
+    assert_eq!(ask(&ada, &weight("db", 6)).0, 200);
+    eventually!(node.log().contains("a directory is back"));
 }
 
 #[tokio::test]

@@ -20,7 +20,8 @@ use crate::{
     eventually,
     node::Node,
     support::{echo, exchange, service},
-    upgrading::{prepare, session, upgrade},
+    upgrade::{prepare, upgrade},
+    upgrading::session,
 };
 
 /// New connections for each address in a second: a thousand in all.

@@ -15,6 +15,8 @@ mod node;
 mod notifying;
 mod package;
 mod units;
+#[path = "../support/upgrade.rs"]
+mod upgrade;
 mod upgrading;
 
 use std::net::SocketAddr;

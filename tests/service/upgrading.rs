@@ -3,7 +3,7 @@
 use std::{
     fs,
     net::SocketAddr,
-    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+    os::unix::fs::MetadataExt,
     path::Path,
     sync::{
         Arc,
@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -22,62 +22,9 @@ use tokio::{
 use crate::{
     config, eventually,
     manager::Manager,
-    node::Node,
     support::{echo, exchange, soon},
+    upgrade::{Heir, PROGRAM, install, install_broken, prepare, upgrade},
 };
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_pointsman");
-
-/// A process that took over. It is killed when this is dropped.
-pub(super) struct Heir(pub(super) Pid);
-
-impl Heir {
-    /// It has ended; where its parent had ended before, perhaps nobody has asked how.
-    pub(super) fn has_ended(&self) -> bool {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.as_raw_nonzero()));
-        stat.map_or(true, |stat| stat.contains(") Z "))
-    }
-}
-
-impl Drop for Heir {
-    fn drop(&mut self) {
-        let _ = kill_process(self.0, Signal::KILL);
-    }
-}
-
-/// A node that is run by a program in its own folder, which can be replaced.
-pub(super) fn prepare(config: &str) -> Node {
-    let mut node = Node::prepare(config);
-    node.program = node.folder.join("pointsman");
-    install(&node, PROGRAM);
-    node
-}
-
-/// Puts `program` in the place of the one that is there.
-fn install(node: &Node, program: &str) {
-    let new = node.folder.join("pointsman.new");
-    let _ = fs::remove_file(&new);
-    symlink(program, &new).unwrap();
-    fs::rename(&new, &node.program).unwrap();
-}
-
-/// The same for one that breaks at a step of the hand-over.
-fn install_broken(node: &Node, step: &str) {
-    let script = node.folder.join("broken");
-    let text = format!("#!/bin/sh\nPOINTSMAN_FAULT=upgrade:{step} exec {PROGRAM} \"$@\"\n");
-    fs::write(&script, text).unwrap();
-    fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
-    install(node, script.to_str().unwrap());
-}
-
-/// Upgrades, and gives the process that runs then.
-pub(super) async fn upgrade(node: &Node) -> (Heir, Value) {
-    let answer = node.done(json!({"command": "upgrade", "reason": "a newer one"}));
-    let process = answer["data"]["process"].as_i64().unwrap();
-    let heir = Heir(Pid::from_raw(process as i32).unwrap());
-    assert!(!heir.has_ended());
-    (heir, answer)
-}
 
 pub(super) async fn session(address: SocketAddr) -> TcpStream {
     let mut client = soon(TcpStream::connect(address)).await.unwrap();
@@ -301,8 +248,7 @@ async fn log_ins_and_a_change_that_waits_to_be_confirmed_are_taken_over() {
     assert_eq!(ask(&weighted)["ok"], true);
     let upgraded = ask(&json!({"command": "upgrade"}));
     assert_eq!(upgraded["ok"], true, "{upgraded}");
-    let process = upgraded["data"]["process"].as_i64().unwrap();
-    let _heir = Heir(Pid::from_raw(process as i32).unwrap());
+    let _heir = Heir::of(&upgraded);
     let confirmed = ask(&json!({"command": "confirm", "revision": 2}));
     assert_eq!(confirmed["ok"], true, "{confirmed}");
     assert!(Path::new(&node.folder).exists());

@@ -141,16 +141,19 @@ impl Bus {
     }
 
     /// Turns away what proves nothing: counted up, and answered by a text that nothing vouches
-    /// for, without a reason.
-    pub(super) async fn turn_away(&self, message: &Message, refusal: &Refusal) -> Done {
+    /// for, without a reason. `kind`: of the event, by the queue that it was taken from; what it
+    /// says of where it was sent may be another.
+    pub(super) async fn turn_away(
+        &self,
+        kind: &'static str,
+        message: &Message,
+        refusal: &Refusal,
+    ) -> Done {
         let because = refusal.to_string();
         let sender = message.sender.as_deref().unwrap_or("unknown");
         tracing::debug!(sender, because, "a message is turned away");
         let failure = Failure {
-            kind: match message.destination == self.logins {
-                true => "admin.login-failed",
-                false => "admin.command",
-            },
+            kind,
             user: sender,
             source: &from(sender),
             door: Door::Stomp,

@@ -26,6 +26,9 @@ use crate::{
     },
 };
 
+/// The kind of the event about one that is turned away.
+const KIND: &str = "admin.command";
+
 /// A command whose sender holds the login that signed it.
 struct Authentic {
     kid: String,
@@ -55,9 +58,9 @@ impl Bus {
     pub async fn command(&self, message: &Message) -> Done {
         let authentic = match self.authentic(message) {
             Ok(authentic) => authentic,
-            Err(Turned(refusal, None)) => return self.turn_away(message, &refusal).await,
+            Err(Turned(refusal, None)) => return self.turn_away(KIND, message, &refusal).await,
             Err(Turned(refusal, Some((holder, kid)))) => {
-                let done = self.turn_away(message, &refusal).await;
+                let done = self.turn_away(KIND, message, &refusal).await;
                 let Done::Dealt(_) = done else { return done };
                 let answer = json!({"ok": false, "error": refusal.error()});
                 let signed = self.signed((&holder.key, &kid), "", answer);

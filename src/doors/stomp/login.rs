@@ -31,6 +31,8 @@ use crate::{
 pub const SEALED: &str = "application/vnd.pointsman.login+sealed";
 /// The type of the body of one that is not.
 pub const PLAIN: &str = "application/vnd.pointsman.login+json";
+/// The kind of the event about one that is turned away.
+const KIND: &str = "admin.login-failed";
 /// The sender under which answers to log-ins are recorded; no login has this id.
 const INBOX: &str = "log-in";
 
@@ -47,7 +49,7 @@ impl Bus {
     pub async fn log_in(&self, message: &Message) -> Done {
         let (form, sender, digest) = match self.form(message) {
             Ok(form) => form,
-            Err(refusal) => return self.turn_away(message, &refusal).await,
+            Err(refusal) => return self.turn_away(KIND, message, &refusal).await,
         };
         let jti = form.claims.jti.clone();
         let key = form.key.clone();
@@ -58,7 +60,7 @@ impl Bus {
                 Done::Dealt(message.signed_reply(&signed))
             }
             Ok(Err(refusal)) => {
-                let done = self.turn_away(message, &refusal).await;
+                let done = self.turn_away(KIND, message, &refusal).await;
                 let Done::Dealt(_) = done else { return done };
                 let res = json!({"id": jti, "ok": false, "error": refusal.error()});
                 Done::Dealt(message.signed_reply(&self.signed((&key, ""), &jti, res)))

@@ -106,6 +106,18 @@ async fn what_a_broker_says_before_it_hangs_up_is_why_it_did() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_broker_says_before_it_falls_silent_is_told_too() {
+    let (client, _dialled, mut fake) = connected().await;
+    let mut link = client.link();
+    fake.say("ERROR\nmessage:out of order\n\n\0").await;
+    link.changed().await.unwrap();
+    assert_eq!(
+        down(&client),
+        "stomp://one:61613: nothing heard for 30.0s, after the complaint: out of order"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_broker_that_does_not_say_goodbye_is_left_after_a_second() {
     let (client, mut dialled, mut fake) = connected().await;
     let again = client.clone();
