@@ -515,12 +515,12 @@ fn logging_out_forgets_the_login_and_a_token_that_others_can_read_is_not_used() 
 fn a_log_in_that_is_refused_is_denied_and_one_too_soon_says_when() {
     for (status, code, exit, says) in [
         (401, "denied", 3, "the user or the password is wrong"),
-        (429, "unavailable", 6, "try again in 8"),
+        (429, "unavailable", 6, "try again in 8.1 s\n"),
         (503, "unavailable", 6, "the user or"),
     ] {
         let node = FakeNode::start(move |_| {
             let error = json!({"code": code, "message": "the user or the password is wrong"});
-            let retry = (status == 429).then_some(8);
+            let retry = (status == 429).then_some(8.051_906);
             (
                 status,
                 json!({"ok": false, "error": error, "retry_after": retry}).to_string(),
@@ -529,6 +529,10 @@ fn a_log_in_that_is_refused_is_denied_and_one_too_soon_says_when() {
         let output = node.run_with(&["login", "ada"], "wrong\n");
         assert_eq!(output.status.code(), Some(exit), "{status}");
         assert!(err(&output).contains(says), "{}", err(&output));
+        assert!(
+            !err(&output).contains("pointsman login"),
+            "no advice to do just that"
+        );
         assert!(!node.folder.join("pointsman").exists());
     }
 }

@@ -40,7 +40,7 @@ async fn attempt(node: &Node, user: Option<String>) -> Result<Exit, ask::AskErro
             Err(trouble) => return Ok(node.trouble(&trouble)),
         };
         if reply.error().is_some() {
-            return Ok(node.refused(&reply));
+            return Ok(node.rejected(&reply));
         }
         let text = |key| reply.data().get(key).and_then(Value::as_str);
         match (reply.token(), text("challenge")) {
