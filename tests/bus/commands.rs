@@ -64,6 +64,8 @@ fn every_command() -> Vec<Value> {
         json!({"command": "replace", "services": services}),
         json!({"command": "logins"}),
         json!({"command": "explain-access", "user": "ada"}),
+        // The process stays: its successor has tests of its own.
+        json!({"command": "upgrade", "dry_run": true}),
         json!({"command": "logout"}),
     ]
 }
@@ -364,14 +366,23 @@ async fn a_log_in_needs_the_password_a_seal_and_an_answer_that_reaches_its_sende
     let answer = asking.log_in(&site.key(), &key, wrong.clone()).await;
     let answer = answer.unwrap();
     assert_eq!(answer["error"]["message"], "the log-in was rejected");
-    for _ in 0..3 {
-        asking
+    // On a busy machine a log-in takes longer than the first delays, which are short.
+    let mut slowed = Value::Null;
+    for _ in 0..12 {
+        slowed = asking
             .log_in(&site.key(), &key, wrong.clone())
             .await
             .unwrap();
+        if slowed["retry_after"].as_f64().is_some() {
+            break;
+        }
     }
-    let slowed = asking.log_in(&site.key(), &key, wrong).await.unwrap();
-    assert!(slowed["retry_after"].as_f64().unwrap() > 0.0, "{slowed}");
+    assert!(
+        slowed["retry_after"]
+            .as_f64()
+            .is_some_and(|wait| wait > 0.0),
+        "{slowed}"
+    );
     // Sealed for somebody else; in the clear without TLS; and with nowhere to answer to.
     let other = pointsman::doors::stomp::seal::NodeKey::new(&Key::random()).public();
     let refused = asking.log_in(&other, &key, password("viewer")).await;

@@ -116,8 +116,8 @@ async fn every_type_of_event_comes_as_the_document_has_it() {
     }
     listener.assert_complete();
     let heard: Vec<&Value> = listener.heard.iter().chain(&listener.heartbeats).collect();
-    // They take a crash and an edit, a directory, a name server, and other nodes and people on the
-    // bus. What is lost has a test of its own.
+    // They take a crash and an edit, a directory, a name server, another process, and other nodes
+    // and people on the bus. What is lost has a test of its own.
     let others = [
         "host.resolved",
         "host.unresolved",
@@ -128,6 +128,8 @@ async fn every_type_of_event_comes_as_the_document_has_it() {
         "admin.command users",
         "admin.command count",
         "node.conflict",
+        "node.upgraded",
+        "node.upgrade-failed",
         "node.events-lost",
     ];
     examples::assert_all_came(&heard, &others);
