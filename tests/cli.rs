@@ -538,6 +538,29 @@ fn a_log_in_that_is_refused_is_denied_and_one_too_soon_says_when() {
 }
 
 #[test]
+fn an_answer_that_came_too_soon_is_given_again_when_it_is_time() {
+    let times = std::sync::atomic::AtomicUsize::new(0);
+    let node = FakeNode::start(move |asked| {
+        if !asked.body.contains("otp") {
+            let data = json!({"challenge": "Code", "state": "s1"});
+            return (200, json!({"ok": true, "data": data}).to_string());
+        }
+        assert!(asked.body.contains("s1") && asked.body.contains("123456"));
+        if times.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 {
+            let error = json!({"code": "denied", "message": "too many log-ins failed"});
+            let refused = json!({"ok": false, "error": error, "retry_after": 0.1});
+            return (429, refused.to_string());
+        }
+        let data = json!({"token": "t0k3n", "login": "l1", "user": "ada", "role": "admin",
+            "services": ["*"], "by": "radius", "expires": "2026-11-23T17:00:11Z"});
+        (200, json!({"ok": true, "data": data}).to_string())
+    });
+    let output = node.run_with(&["login", "ada"], "first-half\n123456\n");
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert_eq!(node.asked().len(), 3, "password, too soon, again");
+}
+
+#[test]
 fn events_are_followed_over_a_break_of_the_connection() {
     let node = FakeNode::start(|asked| {
         let number = match asked.head.to_lowercase().contains("last-event-id: 7") {
