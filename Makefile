@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: check lint fmt clippy doc deny test integration bench fuzz run demo
+.PHONY: check lint fmt clippy doc deny test integration soak package bench fuzz run demo
 
 # Tests last: their summary is what one wants to see.
 check: lint test
@@ -28,7 +28,15 @@ test:
 
 # Against real servers.
 integration:
-	REQUIRE_REAL=1 $(CARGO) test --locked --test bus --test directories --test metrics --test service --example control_over_stomp
+	REQUIRE_REAL=1 $(CARGO) test --locked --test bus --test directories --test metrics --test service --test soak --example control_over_stomp
+
+# Ten minutes of everything at once; `integration/soak --hours 6` for a night.
+soak:
+	integration/soak
+
+# target/debian/pointsman_VERSION_ARCHITECTURE.deb
+package:
+	integration/package build
 
 # All benches that Cargo.toml knows.
 bench:

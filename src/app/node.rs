@@ -141,7 +141,7 @@ pub(super) fn start_node(
     let (known, stop, taken) = (Arc::clone(&people), doors.clone(), inherited.clone());
     let opened = Doors::new(control.clone(), known, runtime.clone(), stop, taken);
     open_doors(&living, &people, opened.clone(), runtime)?;
-    let figures = sources(&control, balancer, &people, &board);
+    let figures = sources(&control, balancer, &people, &board, runtime);
     let metrics = Metrics::new(figures, runtime.clone(), doors.clone(), inherited);
     show_figures(&living, metrics.clone())?;
     let bus = Bus::new(control.clone(), runtime.clone(), board);
@@ -177,12 +177,14 @@ fn sources(
     balancer: &Arc<Balancer>,
     people: &Arc<People>,
     board: &Arc<Board>,
+    runtime: &Handle,
 ) -> Sources {
     Sources {
         control: control.clone(),
         balancer: Arc::clone(balancer),
         people: Arc::clone(people),
         bus: Arc::clone(board) as Arc<_>,
+        runtime: runtime.clone(),
     }
 }
 

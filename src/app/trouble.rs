@@ -1,7 +1,10 @@
 //! What went wrong lately, in a line a service and host: for whoever reads the log.
 //! It must not log for every connection: peers could fill the disk with that.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 use super::lost_lines;
 use crate::control::{Balancer, status::NodeStatus};
@@ -9,13 +12,26 @@ use crate::control::{Balancer, status::NodeStatus};
 /// How often the log says so.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Says every ten seconds what has been refused and could not be connected to meanwhile.
+/// A clock that is set in steps smaller than this is being kept right, and not worth a line.
+const STEP: f64 = 1.0;
+
+/// Says every ten seconds what has been refused and could not be connected to meanwhile, and
+/// whether the machine's clock was set.
 pub(super) async fn report(balancer: &Balancer) {
     let mut seen = HashMap::new();
     let mut lost = 0;
     let mut often = tokio::time::interval(EVERY);
+    let began = Instant::now();
+    let mut offset = ahead(began);
     loop {
         often.tick().await;
+        let step = ahead(began) - offset;
+        if step.abs() > STEP {
+            offset += step;
+            tracing::warn!(
+                "the machine's clock was set by {step:+.0} s: deadlines stay, logins may end"
+            );
+        }
         let now = lost_lines::lost(balancer);
         if now > lost {
             let more = now - lost;
@@ -26,6 +42,12 @@ pub(super) async fn report(balancer: &Balancer) {
             tracing::warn!("{what}: {more} in the last {EVERY:?}");
         }
     }
+}
+
+/// By how many seconds the time of day is ahead of a clock that nobody sets.
+fn ahead(began: Instant) -> f64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_secs_f64() - began.elapsed().as_secs_f64()
 }
 
 /// What has grown since it was last seen, and by how much.

@@ -178,6 +178,18 @@ impl Balancer {
         self.runtime().host(host).map(|host| host.active())
     }
 
+    /// Milliseconds since 1970, on a clock that never goes back, nor jumps when the machine's is set.
+    pub(super) fn now(&self) -> u64 {
+        self.runtime().now()
+    }
+
+    /// Tasks that are alive where sessions run: sessions, those who accept them, and whatever else
+    /// an embedder has there.
+    #[cfg(feature = "server")]
+    pub(crate) fn tasks(&self) -> usize {
+        self.runtime().tasks()
+    }
+
     /// Which host a client of `service` would get now, and why.
     pub(super) fn explain_client(&self, service: &Name, client: IpAddr) -> (String, Vec<String>) {
         self.runtime().explain_client(service, client)

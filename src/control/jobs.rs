@@ -70,7 +70,7 @@ impl Jobs {
         let Some(pending) = &pipeline.state.jobs.pending else {
             return;
         };
-        if now() < pending.until {
+        if pipeline.balancer.now() < pending.until {
             return;
         }
         let reason = format!("revision {} was not confirmed in time", pending.revision);
@@ -112,7 +112,11 @@ impl Jobs {
                 json!({"ended": ended, "closed": closed}),
             ));
         }
-        if drain.until.is_some_and(|until| now() >= until) && seen.closed.is_none() {
+        if drain
+            .until
+            .is_some_and(|until| pipeline.balancer.now() >= until)
+            && seen.closed.is_none()
+        {
             seen.closed = Some(active);
             pipeline
                 .balancer

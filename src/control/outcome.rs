@@ -47,8 +47,8 @@ pub(super) fn entry(
     change: &Change,
     authorized: &Authorized,
     options: &Options,
-    time: u64,
 ) -> Entry {
+    let time = now();
     let revision = change.revises(state).then(|| {
         let revision = Revision {
             revision: change.next.revision,

@@ -153,7 +153,7 @@ impl Pipeline {
         let authorized = authorize(now, request.command.clone(), pending)?;
         let given = self.given(&request.command, principal.door)?;
         let change = state.apply(&authorized, &request.options, &given)?;
-        let entry = entry(state, &change, &authorized, &request.options, given.now);
+        let entry = entry(state, &change, &authorized, &request.options);
         Ok((change, entry))
     }
 
@@ -178,7 +178,7 @@ impl Pipeline {
             None
         };
         Ok(Given {
-            now: now(),
+            now: self.balancer.now(),
             topology,
             names,
         })

@@ -334,6 +334,13 @@ impl Runtime {
             .sum()
     }
 
+    /// Tasks that are alive on the lanes' runtimes.
+    #[cfg(feature = "server")]
+    pub fn tasks(&self) -> usize {
+        let alive = |lane: &Arc<Lane>| lane.runtime().metrics().num_alive_tasks();
+        self.lanes.iter().map(alive).sum()
+    }
+
     /// Resets every session that is open now.
     pub fn close_all_sessions(&self) {
         for lane in &self.lanes {

@@ -61,7 +61,7 @@ pub struct Drain {
 /// What a change is told about the world.
 #[derive(Clone, Debug, Default)]
 pub struct Given {
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970, on a clock that nobody sets: deadlines are counted from it.
     pub now: u64,
     /// What the file or an earlier revision says, for `reload` and `rollback`.
     pub topology: Option<Topology>,

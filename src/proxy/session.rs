@@ -186,6 +186,9 @@ impl Session {
             self.service().queue.tell();
         }
         let last = failure.unwrap_or_else(|| io::ErrorKind::NotConnected.into());
+        if is_port_shortage(&last) {
+            return Err(Refusal::Resources(last));
+        }
         Err(Refusal::Unconnected {
             tried: tried.len(),
             last,

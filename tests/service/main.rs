@@ -7,11 +7,13 @@
 mod support;
 
 mod activation;
+mod backup;
 mod load;
 mod manager;
 #[path = "../support/node.rs"]
 mod node;
 mod notifying;
+mod package;
 mod units;
 mod upgrading;
 

@@ -13,6 +13,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use text::Kind;
 use tokio::{runtime::Handle, sync::watch};
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +46,8 @@ pub(super) struct Sources {
     pub(super) balancer: Arc<Balancer>,
     pub(super) people: Arc<People>,
     pub(super) bus: Arc<dyn Bus>,
+    /// Where all runs that is no session.
+    pub(super) runtime: Handle,
 }
 
 impl Figures for Sources {
@@ -59,6 +62,9 @@ impl Figures for Sources {
         node::write_lost_lines(&mut page, lost_lines::lost(&self.balancer));
         services::write(&mut page, &self.balancer.status());
         process::write(&mut page);
+        let tasks = self.runtime.metrics().num_alive_tasks() + self.balancer.tasks();
+        let help = "Tasks that are alive: sessions, listeners, probes, doors.";
+        page.one("pointsman_tasks", Kind::Gauge, help, tasks as f64);
         page.into_text()
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn forget_surplus(happened: &mut VecDeque<Event>) {
 
 impl Runtime {
     /// Milliseconds since 1970, on a clock that never goes back.
-    pub(super) fn now(&self) -> u64 {
+    pub(in crate::control) fn now(&self) -> u64 {
         let lane = self.lanes.first();
         self.base + lane.map_or(0, |lane| lane.millis(Instant::now()))
     }
