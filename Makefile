@@ -2,10 +2,10 @@
 
 CARGO ?= cargo
 
-.PHONY: check lint fmt clippy doc deny test integration soak package bench fuzz run demo
+.PHONY: check lint fmt clippy doc deny guard test integration soak package bench fuzz run demo
 
 # Tests last: their summary is what one wants to see.
-check: lint test
+check: lint guard test
 
 lint: fmt clippy doc deny
 
@@ -22,6 +22,10 @@ doc:
 
 deny:
 	$(CARGO) deny check licenses bans sources
+
+# What a connection and a message cost, against benches/instructions/recorded; needs valgrind.
+guard:
+	$(CARGO) bench --locked --no-default-features --bench instructions
 
 test:
 	$(CARGO) test --locked --no-fail-fast

@@ -73,6 +73,24 @@ async fn a_reset_by_the_host_reaches_the_client_as_a_reset() {
 }
 
 #[tokio::test]
+async fn a_reset_right_behind_the_last_bytes_is_no_end() {
+    for by_the_host in [true, false] {
+        let (balancer, mut client, mut host) = pair("").await;
+        pass(&mut client, &mut host, b"hello").await;
+        let (breaks, mut hears) = if by_the_host {
+            (host, client)
+        } else {
+            (client, host)
+        };
+        // Nothing is awaited in between: the balancer sees both at once.
+        assert_eq!(breaks.try_write(b"last words").unwrap(), 10);
+        reset(breaks);
+        assert!(is_reset(&mut hears).await);
+        eventually!(at_rest(&balancer));
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_has_finished_can_still_reset() {
     let (balancer, mut client, mut host) = pair("").await;
     client.shutdown().await.unwrap();

@@ -5,7 +5,7 @@ mod support;
 
 use std::net::SocketAddr;
 
-use pointsman::control::Balancer;
+use pointsman::{control::Balancer, proxy::threads::DataThreads};
 use rustix::net::{SendFlags, send};
 use support::{
     at_rest, balancer, echo, exchange, greeting, next_words, pair, pattern, service, silent, soon,
@@ -148,4 +148,78 @@ async fn many_small_pieces_behind_bulk_all_arrive_without_more_to_push_them() {
     }
     host.set_nodelay(true).unwrap();
     sip(&mut client, &pieces).await;
+}
+
+/// How often the threads of this process that carry sessions have gone to sleep.
+fn sleeps_of_data_threads() -> Vec<u64> {
+    let mut sleeps: Vec<(String, u64)> = std::fs::read_dir("/proc/self/task")
+        .unwrap()
+        .filter_map(|task| {
+            let task = task.unwrap().path();
+            let name = std::fs::read_to_string(task.join("comm")).ok()?;
+            let status = std::fs::read_to_string(task.join("status")).ok()?;
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+            Some((name, line.trim().parse().unwrap()))
+        })
+        .filter(|(name, _)| name.starts_with("data-"))
+        .collect();
+    sleeps.sort();
+    sleeps.into_iter().map(|(_, sleeps)| sleeps).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_rest_a_connection_wakes_one_thread_and_at_once_all_serve() {
+    let topology = service("web", &["127.0.0.1:0"], &[echo().await], "");
+    let data = DataThreads::start(2, false).unwrap();
+    let probes = Handle::current();
+    let topology = toml::from_str(&topology).unwrap();
+    let balancer = Balancer::start_on(data.lanes(), u32::MAX, &probes, topology).unwrap();
+    let address = balancer.addresses(&"web".parse().unwrap())[0];
+    let one = async || {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        assert_eq!(exchange(&mut client, b"hello").await.unwrap(), b"hello");
+    };
+    // It takes some to find out who need not be woken; other programs may get in between.
+    let mut woken = Vec::new();
+    for _ in 0..10 {
+        for _ in 0..50 {
+            one().await;
+        }
+        let before = sleeps_of_data_threads();
+        assert_eq!(before.len(), 2);
+        for _ in 0..100 {
+            one().await;
+        }
+        let after = sleeps_of_data_threads();
+        woken = after.iter().zip(&before).map(|(a, b)| a - b).collect();
+        if woken.iter().min().unwrap() < &50 {
+            break;
+        }
+    }
+    assert!(woken.iter().min().unwrap() < &50, "{woken:?}");
+
+    let clients: Vec<_> = (0..200)
+        .map(|_| {
+            tokio::spawn(async move {
+                let mut client = TcpStream::connect(address).await.unwrap();
+                assert_eq!(exchange(&mut client, b"hello").await.unwrap(), b"hello");
+                client
+            })
+        })
+        .collect();
+    let mut open = Vec::new();
+    for client in clients {
+        open.push(soon(client).await.unwrap());
+    }
+    assert_eq!(status(&balancer).sessions.active, 200);
+    let before = sleeps_of_data_threads();
+    for client in &mut open {
+        assert_eq!(exchange(client, b"again").await.unwrap(), b"again");
+    }
+    let after = sleeps_of_data_threads();
+    for (before, after) in before.iter().zip(&after) {
+        assert!(after - before > 50, "{before} {after}: one has them all");
+    }
 }

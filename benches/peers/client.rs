@@ -1,7 +1,11 @@
 //! The load: each kind of work, over a fixed number of sessions at once, until it is told to stop.
 //! It must not know which contestant it loads.
 
-use crate::hosts::{BLOCK, HEAD, MESSAGE, runtime};
+use crate::{
+    churn,
+    dial::{open, short, talking},
+    hosts::{BLOCK, runtime},
+};
 use std::{
     io,
     net::SocketAddr,
@@ -14,9 +18,8 @@ use std::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
     task::JoinSet,
-    time::{sleep, timeout},
+    time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -28,12 +31,23 @@ const KEPT: usize = 4_000_000;
 pub(crate) enum Work {
     /// Connect, 64 bytes there, 1 KiB back, closed by the host; again and again.
     Connect,
-    /// 1 KiB there and back, again and again in one session.
-    Request,
+    /// The same, at half the rate of the slowest contestant, however long each takes.
+    Churn,
+    /// So many bytes there and back, again and again in one session.
+    Request(usize),
     /// As much as will go from the host to the client.
     Down,
     /// As much as will go from the client to the host.
     Up,
+    /// Both, half of the sessions each.
+    Both,
+}
+
+impl Work {
+    /// Whether bytes are counted rather than operations.
+    pub(crate) fn is_bulk(self) -> bool {
+        matches!(self, Self::Down | Self::Up | Self::Both)
+    }
 }
 
 /// What all threads of one load count together.
@@ -57,21 +71,28 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Starts the work over `sessions` sessions in at most `threads` threads.
+    /// Starts the work over `sessions` sessions in at most `threads` threads; [`Work::Churn`] at
+    /// `rate` connections a second instead.
     pub(crate) fn start(
         work: Work,
         sessions: usize,
+        rate: f64,
         threads: usize,
         address: SocketAddr,
     ) -> io::Result<Self> {
         let (tally, stop) = (Arc::<Tally>::default(), CancellationToken::new());
-        let threads = threads.clamp(1, sessions);
+        let threads = threads.clamp(1, sessions.max(1));
         let mut handles = Vec::new();
         for thread in 0..threads {
             let share = sessions / threads + usize::from(thread < sessions % threads);
             let (tally, stop, runtime) = (Arc::clone(&tally), stop.clone(), runtime()?);
             handles.push(thread::spawn(move || {
-                runtime.block_on(run(work, share, address, tally, stop));
+                let work = Mine {
+                    work,
+                    share,
+                    rate: rate / threads as f64,
+                };
+                runtime.block_on(run(work, address, tally, stop));
             }));
         }
         Ok(Self {
@@ -99,26 +120,53 @@ impl Load {
     }
 }
 
-async fn run(
+/// One thread's part of the work.
+struct Mine {
+    work: Work,
+    share: usize,
+    rate: f64,
+}
+
+async fn run(mine: Mine, to: SocketAddr, tally: Arc<Tally>, stop: CancellationToken) {
+    let kept = Arc::new(Mutex::new(Vec::with_capacity(1 << 16)));
+    let counting = Counting { tally, kept };
+    if mine.work == Work::Churn {
+        churn::run(mine.rate, to, counting.clone(), stop).await;
+    } else {
+        closed_loop(mine.work, mine.share, to, &counting, stop).await;
+    }
+    let Counting { tally, kept } = counting;
+    let kept = std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner));
+    tally
+        .latencies
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .extend(kept);
+}
+
+async fn closed_loop(
     work: Work,
     sessions: usize,
     to: SocketAddr,
-    tally: Arc<Tally>,
+    counting: &Counting,
     stop: CancellationToken,
 ) {
-    let mine = Arc::new(Mutex::new(Vec::with_capacity(1 << 16)));
     let mut set = JoinSet::new();
-    for _ in 0..sessions {
-        let (tally, kept) = (Arc::clone(&tally), Arc::clone(&mine));
+    for number in 0..sessions {
+        let counting = counting.clone();
+        let work = match (work == Work::Both, number % 2) {
+            (true, 0) => Work::Down,
+            (true, _) => Work::Up,
+            (false, _) => work,
+        };
         set.spawn(async move {
             loop {
                 let session = Session {
                     to,
-                    tally: &tally,
-                    kept: &kept,
+                    counting: &counting,
                 };
                 if session.run(work).await.is_err() {
-                    tally.failed.fetch_add(1, Relaxed);
+                    counting.tally.failed.fetch_add(1, Relaxed);
                     sleep(Duration::from_millis(10)).await;
                 }
             }
@@ -126,34 +174,30 @@ async fn run(
     }
     stop.cancelled().await;
     set.shutdown().await;
-    let mine = std::mem::take(&mut *mine.lock().unwrap_or_else(PoisonError::into_inner));
-    tally
-        .latencies
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .extend(mine);
 }
 
-struct Session<'a> {
-    to: SocketAddr,
-    tally: &'a Tally,
-    kept: &'a Mutex<Vec<u32>>,
+/// Where a thread's sessions count.
+#[derive(Clone)]
+pub(crate) struct Counting {
+    pub(crate) tally: Arc<Tally>,
+    kept: Arc<Mutex<Vec<u32>>>,
+}
+
+pub(crate) struct Session<'a> {
+    pub(crate) to: SocketAddr,
+    pub(crate) counting: &'a Counting,
 }
 
 impl Session<'_> {
     /// Goes on until something fails.
     async fn run(&self, work: Work) -> io::Result<()> {
         match work {
-            Work::Connect => loop {
-                let from = Instant::now();
-                short(self.to).await?;
-                self.done(from);
+            Work::Connect | Work::Churn => loop {
+                self.once(Instant::now()).await?;
             },
-            Work::Request => {
-                let mut stream = open(self.to, b'r').await?;
-                let mut message = [b'r'; MESSAGE];
-                stream.write_all(&message[HEAD..]).await?;
-                stream.read_exact(&mut message).await?;
+            Work::Request(size) => {
+                let mut message = vec![b'r'; size];
+                let mut stream = talking(self.to, &mut message).await?;
                 loop {
                     let from = Instant::now();
                     stream.write_all(&message).await?;
@@ -168,7 +212,7 @@ impl Session<'_> {
                     self.moved(stream.read(&mut block).await?)?;
                 }
             }
-            Work::Up => {
+            Work::Up | Work::Both => {
                 let mut stream = open(self.to, b'u').await?;
                 let block = vec![b'u'; BLOCK];
                 loop {
@@ -178,10 +222,18 @@ impl Session<'_> {
         }
     }
 
+    /// One short connection, which was due at `from`.
+    pub(crate) async fn once(&self, from: Instant) -> io::Result<()> {
+        short(self.to).await?;
+        self.done(from);
+        Ok(())
+    }
+
     fn done(&self, from: Instant) {
-        self.tally.done.fetch_add(1, Relaxed);
-        if self.tally.keeping.load(Relaxed) {
-            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let Counting { tally, kept } = self.counting;
+        tally.done.fetch_add(1, Relaxed);
+        if tally.keeping.load(Relaxed) {
+            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
             if kept.len() < KEPT {
                 kept.push(u32::try_from(from.elapsed().as_nanos()).unwrap_or(u32::MAX));
             }
@@ -189,59 +241,11 @@ impl Session<'_> {
     }
 
     fn moved(&self, bytes: usize) -> io::Result<()> {
-        self.tally.done.fetch_add(bytes as u64, Relaxed);
+        self.counting.tally.done.fetch_add(bytes as u64, Relaxed);
         if bytes == 0 {
             Err(io::ErrorKind::UnexpectedEof.into())
         } else {
             Ok(())
         }
     }
-}
-
-/// Connects and sends the head.
-async fn open(to: SocketAddr, kind: u8) -> io::Result<TcpStream> {
-    let mut stream = TcpStream::connect(to).await?;
-    stream.set_nodelay(true)?;
-    stream.write_all(&[kind; HEAD]).await?;
-    Ok(stream)
-}
-
-/// One short connection: all of the answer, then the end.
-async fn short(to: SocketAddr) -> io::Result<()> {
-    let mut stream = TcpStream::connect(to).await?;
-    stream.write_all(&[b'c'; HEAD]).await?;
-    let (mut answer, mut length) = ([0; 2 * MESSAGE], 0);
-    loop {
-        match stream.read(&mut answer[length..]).await? {
-            0 if length == MESSAGE => return Ok(()),
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            n => length += n,
-        }
-    }
-}
-
-/// Whether a short connection works.
-pub(crate) async fn answers(to: SocketAddr) -> bool {
-    matches!(timeout(Duration::from_secs(1), short(to)).await, Ok(Ok(())))
-}
-
-/// Opens sessions that have sent and received one message each and are silent from then on.
-pub(crate) async fn idle(to: SocketAddr, sessions: usize) -> io::Result<Vec<TcpStream>> {
-    let mut held = Vec::with_capacity(sessions);
-    while held.len() < sessions {
-        let mut batch = JoinSet::new();
-        for _ in 0..64.min(sessions - held.len()) {
-            batch.spawn(timeout(Duration::from_secs(5), async move {
-                let mut stream = open(to, b'r').await?;
-                let mut message = [b'r'; MESSAGE];
-                stream.write_all(&message[HEAD..]).await?;
-                stream.read_exact(&mut message).await?;
-                io::Result::Ok(stream)
-            }));
-        }
-        while let Some(opened) = batch.join_next().await {
-            held.push(opened.map_err(io::Error::other)???);
-        }
-    }
-    Ok(held)
 }

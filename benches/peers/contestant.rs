@@ -2,7 +2,9 @@
 //! It must not leave a process behind, nor wait without a bound for one that hangs.
 
 use crate::{
-    client, gauge, hosts,
+    dial,
+    disturb::Changes,
+    gauge, hosts,
     settings::{self, Stage},
 };
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -17,6 +19,7 @@ use std::{
 };
 
 /// One that takes part; `direct` has no program: the load goes to a host itself.
+#[derive(Clone)]
 pub(crate) struct Contestant {
     pub(crate) name: String,
     program: Option<PathBuf>,
@@ -26,6 +29,8 @@ pub(crate) struct Contestant {
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     child: Option<Child>,
+    /// What it is given to do besides.
+    changes: Option<Changes>,
 }
 
 impl Contestant {
@@ -36,6 +41,14 @@ impl Contestant {
         Self {
             name: name.to_owned(),
             program,
+        }
+    }
+
+    /// The same program, with another name that says what it is told.
+    pub(crate) fn variant(&self, ending: &str) -> Self {
+        Self {
+            name: format!("{}{ending}", self.name),
+            program: self.program.clone(),
         }
     }
 
@@ -51,6 +64,7 @@ impl Contestant {
             return Ok(Running {
                 address,
                 child: None,
+                changes: None,
             });
         };
         let port = free_port().ok_or("no port is free")?;
@@ -69,8 +83,13 @@ impl Contestant {
         let mut running = Running {
             address,
             child: Some(child),
+            changes: None,
         };
         if running.wait_for_answer().map_err(|e| e.to_string())? {
+            if self.name.ends_with("-changing") {
+                let socket = settings::socket(&self.name, stage, port);
+                running.changes = Some(Changes::begin(&self.name, socket));
+            }
             return Ok(running);
         }
         let said = fs::read_to_string(&log).unwrap_or_default();
@@ -109,17 +128,21 @@ pub(crate) fn pause(length: Duration) {
     }
 }
 
-/// Starts the three hosts; they end when the child's standard input is closed.
-pub(crate) fn start_hosts(folder: &Path, threads: usize) -> io::Result<(Running, Vec<SocketAddr>)> {
+/// Starts `count` hosts; they end when the child's standard input is closed.
+pub(crate) fn start_hosts(
+    folder: &Path,
+    threads: usize,
+    count: usize,
+) -> io::Result<(Running, Vec<SocketAddr>)> {
     let mut command = Command::new(std::env::current_exe()?);
     command
-        .args(["hosts", &threads.to_string()])
+        .args(["hosts", &threads.to_string(), &count.to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     let mut child = spawn(&mut command, folder)?;
     let out = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
     let mut addresses = Vec::new();
-    for line in BufReader::new(out).lines().take(hosts::HOSTS) {
+    for line in BufReader::new(out).lines().take(count) {
         addresses.push(line?.parse().map_err(io::Error::other)?);
     }
     let address = *addresses.first().ok_or(io::ErrorKind::UnexpectedEof)?;
@@ -127,6 +150,7 @@ pub(crate) fn start_hosts(folder: &Path, threads: usize) -> io::Result<(Running,
         Running {
             address,
             child: Some(child),
+            changes: None,
         },
         addresses,
     ))
@@ -152,7 +176,7 @@ impl Running {
         let runtime = hosts::runtime()?;
         let until = Instant::now() + Duration::from_secs(5);
         while Instant::now() < until && !self.has_ended() {
-            if runtime.block_on(client::answers(self.address)) {
+            if runtime.block_on(dial::answers(self.address)) {
                 return Ok(true);
             }
             pause(Duration::from_millis(20));

@@ -1,4 +1,4 @@
-//! The three hosts that every contestant balances over, as a process of their own.
+//! The hosts that every contestant balances over, as a process of their own.
 //! They must not cost more than the kernel's work for a session, nor outlive who started them.
 
 use std::{
@@ -12,14 +12,20 @@ use tokio::{
     runtime::{Builder, Runtime},
 };
 
-/// A session begins with so many bytes; the first says what it is for.
+/// A session begins with so many bytes; the first says what it is for. Of messages, the next four
+/// say how long each is (little-endian).
 pub(crate) const HEAD: usize = 64;
 /// The size of a message, and of the answer to a short connection.
 pub(crate) const MESSAGE: usize = 1024;
+/// The largest message.
+const LARGEST: usize = 1 << 20;
 /// What is sent or read at a time in bulk.
 pub(crate) const BLOCK: usize = 256 * 1024;
-/// How many hosts there are.
+/// How many hosts there are, where nothing else is said.
 pub(crate) const HOSTS: usize = 3;
+/// Below the ports that outgoing connections use, where hosts in earnest are as well; and below
+/// those of the contestants.
+const PORTS: std::ops::Range<u16> = 10_000..20_000;
 
 /// A runtime for one thread.
 pub(crate) fn runtime() -> io::Result<Runtime> {
@@ -27,11 +33,18 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
 }
 
 /// Serves until standard input ends; prints the addresses, one a line.
-pub(crate) fn serve(threads: usize) -> io::Result<()> {
+pub(crate) fn serve(threads: usize, count: usize) -> io::Result<()> {
     crate::raise_file_limit();
     let first = runtime()?;
-    let listeners =
-        first.block_on(async { (0..HOSTS).map(|_| listen()).collect::<io::Result<Vec<_>>>() })?;
+    let listeners: Vec<Listener> = first.block_on(async {
+        PORTS
+            .filter_map(|port| listen(port).ok())
+            .take(count)
+            .collect()
+    });
+    if listeners.len() < count {
+        return Err(io::ErrorKind::AddrNotAvailable.into());
+    }
     for listener in &listeners {
         println!("{}", listener.local_addr()?);
     }
@@ -48,9 +61,10 @@ pub(crate) fn serve(threads: usize) -> io::Result<()> {
     Ok(())
 }
 
-fn listen() -> io::Result<Listener> {
+fn listen(port: u16) -> io::Result<Listener> {
     let socket = TcpSocket::new_v4()?;
-    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
     socket.listen(4096)?.into_std()
 }
 
@@ -79,7 +93,7 @@ async fn session(mut stream: TcpStream) -> io::Result<()> {
     stream.read_exact(&mut head).await?;
     match head[0] {
         b'c' => stream.write_all(&[b'c'; MESSAGE]).await,
-        b'r' => messages(stream).await,
+        b'r' => messages(stream, head).await,
         b'd' => loop {
             stream.write_all(&[b'd'; BLOCK]).await?;
         },
@@ -88,9 +102,12 @@ async fn session(mut stream: TcpStream) -> io::Result<()> {
 }
 
 /// Gives every message back; the first one's head has been read.
-async fn messages(mut stream: TcpStream) -> io::Result<()> {
+async fn messages(mut stream: TcpStream, head: [u8; HEAD]) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut message = [b'r'; MESSAGE];
+    let [_, a, b, c, d, ..] = head;
+    let size = u32::from_le_bytes([a, b, c, d]) as usize;
+    let mut message = vec![b'r'; size.clamp(HEAD, LARGEST)];
+    message[..HEAD].copy_from_slice(&head);
     stream.read_exact(&mut message[HEAD..]).await?;
     loop {
         stream.write_all(&message).await?;

@@ -2,9 +2,8 @@
 //! It must not count what was there before the sessions, nor leave them open.
 
 use crate::{
-    client,
     contestant::{Contestant, pause},
-    gauge, hosts,
+    dial, gauge, hosts,
     settings::Stage,
     table::{self, Idle},
 };
@@ -40,7 +39,7 @@ fn held(contestant: &Contestant, stage: &Stage, sessions: usize) -> Result<(u64,
     let runtime = hosts::runtime().map_err(|e| e.to_string())?;
     let open = |count| {
         let held = runtime
-            .block_on(async { timeout(MOST_FOR_IDLE, client::idle(running.address, count)).await });
+            .block_on(async { timeout(MOST_FOR_IDLE, dial::idle(running.address, count)).await });
         held.map_err(|_| "the sessions took too long to open")?
             .map_err(|e| e.to_string())
     };

@@ -7,11 +7,16 @@
     reason = "a program that prints a table"
 )]
 
+mod churn;
 mod client;
 mod contestant;
+mod dial;
+mod disturb;
 mod gauge;
 mod hosts;
 mod idle;
+mod plan;
+mod plot;
 mod rounds;
 mod settings;
 mod table;
@@ -38,7 +43,10 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
-        ["hosts", threads] => hosts::serve(threads.parse().unwrap_or(1)).map_err(|e| e.to_string()),
+        ["hosts", threads, count] => {
+            let (threads, count) = (threads.parse().unwrap_or(1), count.parse().unwrap_or(3));
+            hosts::serve(threads, count).map_err(|e| e.to_string())
+        }
         [
             "compare",
             length @ ("quick" | "full"),

@@ -5,18 +5,16 @@ use crate::{
     client::{Load, Work},
     contestant::{Contestant, Running, pause, start_hosts},
     gauge::Reading,
+    hosts::HOSTS,
     idle,
+    plan::{Plan, SETTLE, Step, WARM, Who},
+    plot,
     settings::Stage,
     table::{self, Section},
 };
 use std::{
     fmt::Write as _, fs, path::Path, sync::atomic::Ordering::Relaxed, thread, time::Duration,
 };
-
-/// What comes before each window: until caches, pools and slow start have settled.
-const WARM: Duration = Duration::from_millis(150);
-/// What comes after: until the sessions that were cut off are gone.
-const SETTLE: Duration = Duration::from_millis(100);
 
 /// One contestant's figures from one window.
 #[derive(Clone, Copy, Default)]
@@ -26,6 +24,7 @@ pub(crate) struct Figures {
     /// Latencies in µs; none for bulk.
     pub(crate) p50: f64,
     pub(crate) p99: f64,
+    pub(crate) p999: f64,
     /// µs of processor time for each operation: the contestant's, and the whole machine's but for
     /// what unrelated processes used.
     pub(crate) cpu: f64,
@@ -35,61 +34,7 @@ pub(crate) struct Figures {
     pub(crate) failed: u64,
 }
 
-/// How much is measured.
-struct Plan {
-    work: &'static [(&'static str, Work, usize)],
-    rounds: usize,
-    window: Duration,
-    idle: usize,
-}
-
-const QUICK: &[(&str, Work, usize)] = &[
-    ("connect, 1 at once", Work::Connect, 1),
-    ("connect, 64 at once", Work::Connect, 64),
-    ("request, 1 session", Work::Request, 1),
-    ("request, 64 sessions", Work::Request, 64),
-    ("down, 4 sessions", Work::Down, 4),
-    ("up, 4 sessions", Work::Up, 4),
-];
-
-const FULL: &[(&str, Work, usize)] = &[
-    ("connect, 1 at once", Work::Connect, 1),
-    ("connect, 8 at once", Work::Connect, 8),
-    ("connect, 16 at once", Work::Connect, 16),
-    ("connect, 64 at once", Work::Connect, 64),
-    ("request, 1 session", Work::Request, 1),
-    ("request, 64 sessions", Work::Request, 64),
-    ("down, 1 session", Work::Down, 1),
-    ("down, 4 sessions", Work::Down, 4),
-    ("up, 1 session", Work::Up, 1),
-    ("up, 4 sessions", Work::Up, 4),
-];
-
-impl Plan {
-    /// The quick form shares two minutes out; idle sessions and starting come to some twenty seconds.
-    fn new(full: bool, contestants: usize) -> Self {
-        if full {
-            return Self {
-                work: FULL,
-                rounds: 7,
-                window: Duration::from_secs(2),
-                idle: 10_000,
-            };
-        }
-        let rounds = 3;
-        let each = Duration::from_secs(120).as_secs_f64()
-            / (rounds * QUICK.len() * contestants.max(1)) as f64;
-        let window = (each - (WARM + SETTLE).as_secs_f64()).clamp(0.3, 1.0);
-        Self {
-            work: QUICK,
-            rounds,
-            window: Duration::from_secs_f64(window),
-            idle: 4_000,
-        }
-    }
-}
-
-/// Compares all of them, prints the tables and writes them to `result`.
+/// Compares all of them, prints the tables and writes them to `result`, and beside it a plot.
 pub(crate) fn compare(
     full: bool,
     folder: &Path,
@@ -98,32 +43,63 @@ pub(crate) fn compare(
 ) -> Result<(), String> {
     let files = crate::raise_file_limit();
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let (_hosts, hosts) =
-        start_hosts(folder, cores.div_ceil(2)).map_err(|e| format!("the hosts: {e}"))?;
-    let sessions = files.saturating_sub(1000) / 2;
+    let threads = cores.div_ceil(2);
+    let hosts = |count| start_hosts(folder, threads, count).map_err(|e| format!("the hosts: {e}"));
+    let (_hosts, addresses) = hosts(HOSTS)?;
     let stage = Stage {
         folder: folder.to_owned(),
-        hosts,
+        hosts: addresses,
         threads: cores,
-        sessions,
+        sessions: files.saturating_sub(2000) / 2,
     };
-    let mut all: Vec<(Contestant, Running)> = Vec::new();
-    for contestant in names.iter().map(|text| Contestant::new(text)) {
-        match contestant.start(&stage) {
-            Ok(running) => all.push((contestant, running)),
-            Err(problem) => eprintln!("peers: {} is left out: {problem}", contestant.name),
-        }
-    }
+    let contestants: Vec<Contestant> = names.iter().map(|text| Contestant::new(text)).collect();
+    let mut all = start(&contestants, &stage);
+    let rest: Vec<Contestant> = all.iter().map(|(one, _)| one.clone()).collect();
     let plan = Plan::new(full, all.len());
     let mut text = head(&plan, folder, cores);
     println!("{text}");
-    for (title, work, sessions) in plan.work {
-        let section = section(title, *work, *sessions, &plan, cores, &mut all);
+    let (mut panels, mut rate) = (Vec::new(), 0.0);
+    for step in plan.steps {
+        let section = match step.who {
+            Who::All => section(step, rate, &plan, cores, &mut all),
+            Who::Hosts(count) => {
+                let (_hosts, hosts) = hosts(count)?;
+                let stage = Stage {
+                    hosts,
+                    ..stage.clone()
+                };
+                section(step, rate, &plan, cores, &mut start(&rest, &stage))
+            }
+            Who::Variants(endings) => {
+                let ours = rest.iter().filter(|one| one.name == "pointsman");
+                let variants = ours.flat_map(|one| endings.iter().map(|e| one.variant(e)));
+                let variants: Vec<Contestant> = variants.collect();
+                section(step, rate, &plan, cores, &mut start(&variants, &stage))
+            }
+        };
+        if step.work == Work::Connect && step.sessions == 64 && step.who == Who::All {
+            rate = section.slowest().map_or(rate, |slowest| slowest / 2.0);
+        }
+        panels.push(section.panel());
         show(&mut text, &section.render(), result)?;
     }
-    let rest: Vec<Contestant> = all.into_iter().map(|(contestant, _)| contestant).collect();
+    drop(all);
+    let plots = result.with_extension("svg");
+    fs::write(&plots, plot::render(&panels)).map_err(|e| format!("{}: {e}", plots.display()))?;
     let sessions = plan.idle.min(stage.sessions.saturating_sub(100));
     show(&mut text, &idle::compare(&rest, &stage, sessions), result)
+}
+
+/// Starts those that can be started.
+fn start(contestants: &[Contestant], stage: &Stage) -> Vec<(Contestant, Running)> {
+    let mut all = Vec::new();
+    for contestant in contestants {
+        match contestant.start(stage) {
+            Ok(running) => all.push((contestant.clone(), running)),
+            Err(problem) => eprintln!("peers: {} is left out: {problem}", contestant.name),
+        }
+    }
+    all
 }
 
 /// Prints a section and writes the file, so that what was measured stays if the rest is cut short.
@@ -153,7 +129,7 @@ fn head(plan: &Plan, folder: &Path, cores: usize) -> String {
     }
     let _ = writeln!(
         text,
-        "- method: {} rounds A B C A B C of {:.2} s each, medians; closed loop, as fast as it goes\n",
+        "- method: {} rounds A B C A B C of {:.2} s each, medians; closed loop, as fast as it goes, unless a rate is named\n",
         plan.rounds,
         plan.window.as_secs_f64()
     );
@@ -161,17 +137,21 @@ fn head(plan: &Plan, folder: &Path, cores: usize) -> String {
 }
 
 fn section(
-    title: &str,
-    work: Work,
-    sessions: usize,
+    step: &Step,
+    rate: f64,
     plan: &Plan,
     cores: usize,
     all: &mut Vec<(Contestant, Running)>,
 ) -> Section {
-    let mut section = Section::new(title, matches!(work, Work::Down | Work::Up));
+    let title = if step.work == Work::Churn {
+        format!("{}: {rate:.0} a second", step.title)
+    } else {
+        step.title.to_owned()
+    };
+    let mut section = Section::new(&title, step.work.is_bulk());
     for _ in 0..plan.rounds {
         all.retain_mut(|(contestant, running)| {
-            let figures = window(work, sessions, plan.window, cores, running);
+            let figures = window(step, rate, plan.window, cores, running);
             let alive = figures.is_some() && !running.has_ended();
             if let Some(figures) = figures.filter(|_| alive) {
                 section.add(&contestant.name, contestant.is_peer(), figures);
@@ -189,13 +169,15 @@ fn section(
 
 /// One window; none if nothing was done in it.
 fn window(
-    work: Work,
-    sessions: usize,
+    step: &Step,
+    rate: f64,
     length: Duration,
     cores: usize,
     running: &Running,
 ) -> Option<Figures> {
-    let load = Load::start(work, sessions, cores.div_ceil(2), running.address).ok()?;
+    let Step { work, sessions, .. } = *step;
+    let threads = cores.div_ceil(2);
+    let load = Load::start(work, sessions, rate, threads, running.address).ok()?;
     let tally = std::sync::Arc::clone(&load.tally);
     pause(WARM);
     let family = running.family();
@@ -209,8 +191,7 @@ fn window(
     let failed = tally.failed.load(Relaxed) - failed;
     let latencies = load.stop();
     pause(SETTLE);
-    let bulk = matches!(work, Work::Down | Work::Up);
-    let operations = done as f64 / if bulk { 1e6 } else { 1.0 };
+    let operations = done as f64 / if work.is_bulk() { 1e6 } else { 1.0 };
     let each = |time: Duration| time.as_secs_f64() * 1e6 / operations;
     let at = |share: f64| {
         let index = (latencies.len() as f64 * share) as usize;
@@ -222,6 +203,7 @@ fn window(
         rate: operations / used.wall.as_secs_f64(),
         p50: at(0.5),
         p99: at(0.99),
+        p999: at(0.999),
         cpu: each(used.family),
         machine: used.machine.map_or(f64::NAN, each),
         others: used.others,

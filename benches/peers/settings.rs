@@ -10,6 +10,7 @@ use std::{
 };
 
 /// What every contestant is given.
+#[derive(Clone)]
 pub(crate) struct Stage {
     /// Where everything is written.
     pub(crate) folder: PathBuf,
@@ -42,8 +43,9 @@ pub(crate) fn command(name: &str, program: &Path, stage: &Stage, port: u16) -> i
         }
         "pen" => {
             let most = stage.sessions.to_string();
+            let servers = (stage.hosts.len() + 1).to_string();
             command.args([
-                "-f", "-r", "-q", "4096", "-m", "64", "-x", &most, "-c", &most,
+                "-f", "-r", "-q", "4096", "-m", "64", "-x", &most, "-c", &most, "-S", &servers,
             ]);
             command.args(["-O", "epoll", "-O", "tcp_nodelay"]);
             command.arg(format!("127.0.0.1:{port}"));
@@ -55,7 +57,7 @@ pub(crate) fn command(name: &str, program: &Path, stage: &Stage, port: u16) -> i
             );
         }
         _ => {
-            fs::write(&file, pointsman(stage, port))?;
+            fs::write(&file, pointsman(name, stage, port))?;
             command.arg("run").arg(&file);
         }
     }
@@ -160,19 +162,45 @@ stream {{
     )
 }
 
-fn pointsman(stage: &Stage, port: u16) -> String {
+/// Where a Pointsman of that name takes commands.
+pub(crate) fn socket(name: &str, stage: &Stage, port: u16) -> PathBuf {
+    state(name, stage, port).join("admin.sock")
+}
+
+/// No two nodes share one.
+fn state(name: &str, stage: &Stage, port: u16) -> PathBuf {
+    stage.folder.join(format!("{name}-{port}.state"))
+}
+
+/// What its name ends with says what is different; nothing, and all is as in the others.
+fn pointsman(name: &str, stage: &Stage, port: u16) -> String {
     let Stage {
         threads, sessions, ..
     } = stage;
+    let state = state(name, stage, port);
+    let state = state.display();
     let hosts = lines(&stage.hosts, |n, host| {
         format!("    [[service.group.host]]\n    name = \"w{n}\"\n    address = \"{host}\"")
     });
+    // Port 1 refuses.
+    let bus = if name.ends_with("-brokerless") {
+        "[bus]\nbrokers = [\"stomp://127.0.0.1:1\"]"
+    } else {
+        ""
+    };
+    let ending = name.strip_prefix("pointsman-").unwrap_or_default();
+    let scheduler = match ending {
+        "" | "before" | "undisturbed" | "changing" | "brokerless" => "round-robin",
+        scheduler => scheduler,
+    };
     format!(
         "[node]
 name = \"bench\"
+state_dir = \"{state}\"
 threads = {threads}
 drain_timeout = \"1s\"
 access_log = false
+{bus}
 
 [[service]]
 name = \"web\"
@@ -182,7 +210,7 @@ limits = {{ sessions = {sessions} }}
 
   [[service.group]]
   name = \"all\"
-  scheduler = \"round-robin\"
+  scheduler = \"{scheduler}\"
 
 {hosts}"
     )

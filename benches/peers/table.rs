@@ -1,7 +1,10 @@
 //! Medians, ratios and tables that are aligned text and Markdown at once.
 //! It must not hide noise: the spread between rounds stands beside every figure it concerns.
 
-use crate::rounds::Figures;
+use crate::{
+    plot::{Bar, Panel},
+    rounds::Figures,
+};
 use std::fmt::Write as _;
 
 /// What the columns mean.
@@ -77,6 +80,36 @@ impl Section {
         }
     }
 
+    /// The rate of the slowest that has a balancer in between.
+    pub(crate) fn slowest(&self) -> Option<f64> {
+        let rows = self.rows.iter().filter(|row| row.name != "direct");
+        rows.map(|row| row.median(|f| f.rate)).reduce(f64::min)
+    }
+
+    /// The processor time of each as a plot.
+    pub(crate) fn panel(&self) -> Panel {
+        let bar = |row: &Row| {
+            let all = row.sorted(|f| f.cpu);
+            Some(Bar {
+                name: row.name.clone(),
+                ours: row.name.starts_with("pointsman"),
+                median: row.median(|f| f.cpu),
+                low: *all.first()?,
+                high: *all.last()?,
+            })
+        };
+        let balancers = self.rows.iter().filter(|row| row.name != "direct");
+        Panel {
+            title: self.title.clone(),
+            unit: if self.bulk {
+                "CPU µs for each MB"
+            } else {
+                "CPU µs for each"
+            },
+            bars: balancers.filter_map(bar).collect(),
+        }
+    }
+
     /// The ratios of one row's figure to HAProxy's and to the best peer's.
     fn ratios(&self, row: &Row, figure: fn(&Figures) -> f64) -> String {
         let peers = self
@@ -92,7 +125,7 @@ impl Section {
         let rate = format!("{unit}/s");
         let mut columns = vec!["contestant", &rate];
         if !self.bulk {
-            columns.extend(["p50 µs", "p99 µs", "ratios"]);
+            columns.extend(["p50 µs", "p99 µs", "ratios", "p99.9 µs", "ratios"]);
         }
         columns.extend([
             "CPU µs",
@@ -116,6 +149,8 @@ impl Section {
                 cells.push(format!("{:.0}", row.median(|f| f.p50)));
                 cells.push(format!("{:.0}", row.median(|f| f.p99)));
                 cells.push(self.ratios(row, |f| f.p99));
+                cells.push(format!("{:.0}", row.median(|f| f.p999)));
+                cells.push(self.ratios(row, |f| f.p999));
             }
             for figure in [|f: &Figures| f.cpu, |f: &Figures| f.machine] {
                 cells.push(format!("{:.1}", row.median(figure)));

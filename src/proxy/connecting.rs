@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::time::timeout;
 
-use super::{account::Refusal, flow::Flow, session::Session, socket::Socket};
+use super::{account::Refusal, ephemeral, flow::Flow, session::Session, socket::Socket};
 use crate::{
     balance::{Lease, view::Outgoing},
     model::address::{Endpoint, HostAddress},
@@ -89,15 +89,12 @@ impl Session {
     }
 }
 
-/// Ports from here on may be chosen by the kernel for our own side.
-const EPHEMERAL: u16 = 10_000;
-
 /// Begins to connect to a host, and sends it at once what is pending in `up`, without waiting to
 /// be told that it can be sent. Once any of it has gone out, this host is the one: says whether.
 fn begin(endpoint: &Endpoint, outgoing: &Outgoing, up: &mut Flow) -> io::Result<(Socket, bool)> {
     let host = Socket::connecting(endpoint, !up.pending().is_empty(), outgoing)?;
     if let Endpoint::Ip(address) = endpoint {
-        let could_be_us = address.ip().is_loopback() && address.port() >= EPHEMERAL;
+        let could_be_us = address.ip().is_loopback() && ephemeral::may_be_ours(address.port());
         if could_be_us && host.is_its_own_peer(*address) {
             host.reset();
             return Err(io::ErrorKind::ConnectionRefused.into());

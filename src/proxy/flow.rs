@@ -210,7 +210,7 @@ impl Flow {
         sink: &Socket,
     ) -> Poll<Result<usize, Fault>> {
         with_buffer(|buffer| {
-            let Read { bytes, last } = match self.recv_eagerly(source, buffer) {
+            let Read { bytes, last, end } = match self.recv_eagerly(source, buffer) {
                 Some(read) => read.map_err(Fault::Source)?,
                 None => ready!(source.poll_recv(cx, buffer)).map_err(Fault::Source)?,
             };
@@ -231,6 +231,7 @@ impl Flow {
             };
             self.passed_on(sent);
             self.begin_with(&buffer[sent..bytes]);
+            self.source_done = end;
             // What came while a pipe had nothing more says nothing about what follows.
             self.bulk = bytes == buffer.len() || (self.bulk && self.eager);
             if self.bulk {
@@ -246,7 +247,7 @@ impl Flow {
             return None;
         }
         match source.try_recv(buffer) {
-            Ok(bytes) => Some(Ok(Read { bytes, last: false })),
+            Ok(bytes) => Some(Ok(Read::some(bytes))),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.eager = false;
                 None

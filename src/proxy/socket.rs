@@ -37,6 +37,19 @@ pub(super) struct Read {
     pub(super) bytes: usize,
     /// The peer will send nothing after what is in the socket now.
     pub(super) last: bool,
+    /// There is nothing in the socket any more either: the end comes next, and need not be read.
+    pub(super) end: bool,
+}
+
+impl Read {
+    /// So many bytes, with nothing known of what follows.
+    pub(super) fn some(bytes: usize) -> Self {
+        Self {
+            bytes,
+            last: false,
+            end: false,
+        }
+    }
 }
 
 impl Socket {
@@ -165,10 +178,13 @@ impl Socket {
                     // A short count means that the socket is empty: the call that would say so
                     // is saved. What has closed stays ready; tokio never clears that.
                     let short = bytes > 0 && room.is_some_and(|room| bytes < room);
-                    if short && !self.has_urgent() {
+                    let empty = short && !self.has_urgent();
+                    if empty {
                         guard.clear_ready();
                     }
-                    return Poll::Ready(Ok(Read { bytes, last }));
+                    // What was broken looks closed too: only a receive tells the one from the other.
+                    let end = empty && last && !self.is_broken();
+                    return Poll::Ready(Ok(Read { bytes, last, end }));
                 }
                 Ok(Err(error)) => return Poll::Ready(Err(error)),
                 Err(_would_block) => {}
@@ -181,10 +197,14 @@ impl Socket {
         self.0.try_io(Interest::PRIORITY, |_| Ok(())).is_ok()
     }
 
+    fn is_broken(&self) -> bool {
+        self.0.try_io(Interest::ERROR, |_| Ok(())).is_ok()
+    }
+
     /// Waits until the peer has broken the connection, or anything else happens to this socket.
     /// It is not known to be ready afterwards, even if it is.
     pub(super) fn poll_broken(&self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        if self.0.try_io(Interest::ERROR, |_| Ok(())).is_ok() {
+        if self.is_broken() {
             return Poll::Ready(self.error());
         }
         while let Poll::Ready(Ok(mut guard)) = self.0.poll_read_ready(cx) {

@@ -1,0 +1,104 @@
+//! The guard of the hot path: instructions and system calls of one operation, under callgrind.
+//! It must not measure time, nor let a figure be raised without a reason.
+//!
+//! What an operation costs is the difference between a run with many and a run with few, so that
+//! starting and ending do not count. Client and host are outside of what is counted. The kernel's
+//! own instructions are not counted by callgrind; the calls stand for them. Under callgrind each
+//! look at the clock is one, which it is not otherwise.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program that prints a table"
+)]
+
+mod record;
+mod subject;
+mod work;
+
+use std::{env, path::Path, process::ExitCode};
+
+use record::{Cost, Record};
+use work::Operation;
+
+/// What is measured: each operation, with the features of the edge off and on.
+const MEASURED: [(Operation, bool); 4] = [
+    (Operation::Connection, false),
+    (Operation::Connection, true),
+    (Operation::Message, false),
+    (Operation::Message, true),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args()
+        .skip(1)
+        .filter(|word| word != "--bench")
+        .collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["subject", host, features] => subject::run(host, *features == "on"),
+        [] => check(None),
+        ["--record", reason] if !reason.trim().is_empty() => check(Some(reason.trim())),
+        // Of one operation, with what callgrind wrote left for callgrind_annotate.
+        ["--keep", folder] => keep(Path::new(folder)),
+        _ => Err("usage: instructions [--record REASON | --keep FOLDER]".to_owned()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("instructions: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Compares with what is recorded; with a reason, records what was measured instead.
+fn check(reason: Option<&str>) -> Result<(), String> {
+    if let Some(missing) = work::missing() {
+        let required = env::var_os("REQUIRE_REAL").is_some() || env::var_os("CI").is_some();
+        if required || reason.is_some() {
+            return Err(missing);
+        }
+        println!("instructions: not checked: {missing}");
+        return Ok(());
+    }
+    let before = Record::read()?;
+    let mut now = Vec::new();
+    for (operation, features) in MEASURED {
+        let cost = work::measure(operation, features, None)?;
+        let name = (operation.name(), if features { "on" } else { "off" });
+        println!("{}", compared(name, cost, before.cost(name)));
+        now.push((name, cost));
+    }
+    match reason {
+        Some(reason) => before.replace(&now, reason),
+        None => before.judge(&now),
+    }
+}
+
+fn keep(folder: &Path) -> Result<(), String> {
+    std::fs::create_dir_all(folder).map_err(|e| e.to_string())?;
+    for (operation, features) in MEASURED {
+        let cost = work::measure(operation, features, Some(folder))?;
+        let features = if features { "on" } else { "off" };
+        println!("{}", compared((operation.name(), features), cost, None));
+    }
+    Ok(())
+}
+
+fn compared(name: (&str, &str), now: Cost, before: Option<Cost>) -> String {
+    let (operation, features) = name;
+    let recorded = before.map_or_else(
+        || "nothing recorded".to_owned(),
+        |before| {
+            let change = (now.instructions / before.instructions - 1.0) * 100.0;
+            format!(
+                "recorded {:.0} and {:.1}, so {change:+.1} %",
+                before.instructions, before.calls
+            )
+        },
+    );
+    format!(
+        "{operation:<11} features {features:<4}{:>8.0} instructions {:>5.1} system calls ({recorded})",
+        now.instructions, now.calls
+    )
+}
