@@ -76,11 +76,20 @@ impl Session {
         outgoing: &Outgoing,
         up: &mut Flow,
     ) -> Result<io::Result<Socket>, Refusal> {
-        let host = match begin(endpoint, outgoing, up) {
-            Ok((host, false)) => host,
-            Ok((host, true)) => return Ok(Ok(host)),
-            Err(error) => return Ok(Err(error)),
-        };
+        match begin(endpoint, outgoing, up) {
+            // In a box, so that sessions are not larger for it once they are connected.
+            Ok((host, false)) => Box::pin(self.wait_for_connect(host, lease, limit)).await,
+            Ok((host, true)) => Ok(Ok(host)),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    async fn wait_for_connect(
+        &self,
+        host: Socket,
+        lease: &Lease,
+        limit: Option<Duration>,
+    ) -> Result<io::Result<Socket>, Refusal> {
         tokio::select! {
             biased;
             connected = within(limit, host.connected()) => Ok(connected.map(|()| host)),

@@ -106,6 +106,16 @@ impl Relay<'_> {
         if let Some(ending) = self.carry(lane, &asked_to_end, None).await {
             return ending;
         }
+        // In a box, so that a session in which both may still speak is not larger for it.
+        Box::pin(self.carry_rest(lane, &asked_to_end)).await
+    }
+
+    /// Carries what comes after one side has finished.
+    async fn carry_rest(
+        &mut self,
+        lane: &Lane,
+        asked_to_end: &impl Fn(Duration) -> Option<Ending>,
+    ) -> Ending {
         // The side that has finished can no longer be read, so a reset by it is watched for apart.
         let (side, socket) = match self.half_closed() {
             Some(Side::Host) => (Side::Host, self.host),
@@ -113,7 +123,7 @@ impl Relay<'_> {
         };
         let broken = pin!(async move { Ending::Broken(side, socket.broken().await) });
         // A side finishes once: this carries on to the end.
-        self.carry(lane, &asked_to_end, Some(broken))
+        self.carry(lane, asked_to_end, Some(broken))
             .await
             .unwrap_or(Ending::Finished)
     }
