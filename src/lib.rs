@@ -17,7 +17,8 @@
 #![cfg_attr(
     feature = "server",
     doc = "
-- [`config`]: the configuration file, read with every problem at once. Imports `model`.
+- [`config`]: the configuration file, read with every problem at once. Imports `model`, `files`.
+- [`files`]: ordinary files, read without waiting for anybody. Imports none.
 - [`discovery`]: where the names of hosts lead. Imports none.
 - [`stomp`]: a STOMP 1.2 client. Imports none.
 - [`events`]: events out, from the journal to the bus. Imports `model`, `control`, `stomp`.
@@ -76,6 +77,8 @@ pub mod discovery;
 pub mod doors;
 #[cfg(feature = "server")]
 pub mod events;
+#[cfg(feature = "server")]
+pub mod files;
 pub mod health;
 #[cfg(feature = "server")]
 pub mod journal;

@@ -9,15 +9,20 @@ use std::{
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    pki_types::{
+        CertificateDer, PrivateKeyDer,
+        pem::{self, PemObject},
+    },
 };
+
+use crate::files;
 
 /// Why no certificate could be checked.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
     /// The file cannot be read, or is not PEM.
     #[error("{}: {}", .0.display(), .1)]
-    File(PathBuf, rustls::pki_types::pem::Error),
+    File(PathBuf, pem::Error),
     /// There is no certificate in the file.
     #[error("{}: there is no certificate in it", .0.display())]
     Empty(PathBuf),
@@ -65,7 +70,8 @@ pub fn client(
     else {
         return Ok(Arc::new(builder.with_no_client_auth()));
     };
-    let key = PrivateKeyDer::from_pem_file(key_file);
+    let key = files::read(key_file).map_err(pem::Error::Io);
+    let key = key.and_then(|key| PrivateKeyDer::from_pem_slice(&key));
     let key = key.map_err(|error| TrustError::File(key_file.clone(), error))?;
     let config = builder.with_client_auth_cert(certificates(cert_file)?, key);
     let config = config.map_err(|error| TrustError::Identity(cert_file.clone(), error))?;
@@ -81,7 +87,8 @@ fn private(path: &Path) -> Result<RootCertStore, TrustError> {
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    let read = files::read(path).map_err(pem::Error::Io);
+    let read = read.and_then(|bytes| CertificateDer::pem_slice_iter(&bytes).collect());
     let read: Vec<_> = read.map_err(|error| TrustError::File(path.to_owned(), error))?;
     if read.is_empty() {
         return Err(TrustError::Empty(path.to_owned()));

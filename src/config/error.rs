@@ -3,7 +3,7 @@
 
 use std::{fmt, io, path::PathBuf};
 
-use super::{file::MAX_PROBLEMS, text::MAX_BYTES};
+use super::{MAX_BYTES, file::MAX_PROBLEMS};
 use crate::model::problem::Problem;
 
 /// Why a configuration file cannot be used.

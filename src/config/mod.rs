@@ -17,6 +17,7 @@ mod text;
 mod tree;
 mod wording;
 
+pub use crate::files::MAX_BYTES;
 pub use digest::{Digest, DigestError};
 pub use edit::{EditError, edit};
 pub use error::ConfigError;
@@ -29,4 +30,3 @@ pub use settings::{
     Secret, SecretError, Settings, Threads, User, UserName,
 };
 pub use store::{Prepared, Store, StoreError};
-pub use text::MAX_BYTES;

@@ -10,11 +10,12 @@ use std::{
 
 pub use self::prepared::Prepared;
 use super::{
+    MAX_BYTES,
     digest::Digest,
     edit::{EditError, Pieces, edit, edit_hosts},
     error::{ConfigError, reason},
     file::{self, Config},
-    text::{MAX_BYTES, text_of},
+    text::text_of,
 };
 use crate::model::{problem::Problem, topology::Topology};
 

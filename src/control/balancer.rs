@@ -13,9 +13,9 @@ use std::{
 use tokio::runtime::Handle;
 
 use super::{
+    kept::Kept,
     listening::Key,
     reconcile::{PrepareError, Prepared, Runtime},
-    running::Kept,
     status::NodeStatus,
     watch::{self, Rope},
 };

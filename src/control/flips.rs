@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{pipeline::Pipeline, record::Record, running::Kept};
+use super::{kept::Kept, pipeline::Pipeline, record::Record};
 use crate::model::{event::Event, name::Name};
 
 /// Under what the health of a service is kept, before its name.

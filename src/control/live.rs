@@ -71,7 +71,7 @@ impl Group {
     }
 
     /// The host called `name` is reached at `addresses` from now on; or only if it is nowhere yet,
-    /// unless `always`. Returns whether it may take sessions that it could not take before.
+    /// unless `always`. Returns whether it can be reached where it could not before, or the reverse.
     pub(super) fn lead(&mut self, name: &Name, addresses: &[IpAddr], always: bool) -> bool {
         let Some(host) = self.hosts.get(name) else {
             return false;
@@ -79,9 +79,9 @@ impl Group {
         let was_known = host.reach().is_known();
         if always || !was_known {
             host.reach().leads_to(addresses);
-            self.health.locate(name);
+            self.health.locate(name, host.reach().is_known());
         }
-        !was_known
+        host.reach().is_known() != was_known
     }
 
     /// Tells the health of the hosts which sessions have failed since this was last called.

@@ -17,6 +17,7 @@ mod following;
 mod handing_over;
 pub mod handle;
 mod jobs;
+mod kept;
 mod listening;
 mod live;
 mod outcome;

@@ -16,9 +16,10 @@ use std::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    kept::Kept,
     listening::{Key, Listening, keys},
     live,
-    running::{Kept, Running, Surroundings},
+    running::{Running, Surroundings},
     status::{NodeStatus, service_status},
 };
 use crate::{

@@ -6,6 +6,7 @@ use std::{collections::HashMap, sync::Arc};
 use serde_json::{Value, json};
 
 use super::{
+    kept::Kept,
     live::{self, Group},
     spread::{Spread, has_grown},
     status_json,
@@ -14,7 +15,7 @@ use crate::{
     balance::{Service, View},
     health::{
         failover::{Failover, Turn},
-        memory::{BELIEVED, Remembered},
+        memory::Remembered,
         news::{Flip, News, Signal},
     },
     model::{
@@ -32,26 +33,11 @@ pub(super) struct Running {
     /// The group that was made the active one.
     active: Option<Name>,
     failover: Failover,
+    /// Whether it was told that no host can take a connection.
     exhausted: bool,
+    /// It has had no host yet, and nobody was told: names may be on their way.
+    is_new: bool,
     spread: Spread,
-}
-
-/// What is kept of a service's health over a restart.
-#[derive(Clone, Debug, Default, serde::Deserialize, serde::Serialize)]
-pub(super) struct Kept {
-    /// When: milliseconds since 1970.
-    time: u64,
-    /// Whether the backup group served.
-    over: bool,
-    groups: HashMap<Name, Remembered>,
-}
-
-impl Kept {
-    /// Whether it is young enough. What comes from the future was written by another clock, and
-    /// says nothing about how old it is, nor until when a host is to be ejected.
-    fn is_believed(&self, now: u64) -> bool {
-        now.abs_diff(self.time) < BELIEVED
-    }
 }
 
 /// What a service is made with, besides what is wanted of it.
@@ -74,6 +60,8 @@ impl Running {
         kept: &Kept,
         around: Surroundings,
     ) -> Self {
+        // However old it is: what was told is to be taken back.
+        let was_exhausted = kept.exhausted;
         let kept = Some(kept).filter(|kept| kept.is_believed(around.now));
         let active = wanted.active_group().map(|group| group.name.clone());
         let (service, mut known, failover) = match old {
@@ -81,7 +69,7 @@ impl Running {
             Some(old) => {
                 let failover = Some(old.failover).filter(|_| old.active == active);
                 (
-                    Some((old.service, old.exhausted, old.spread)),
+                    Some((old.service, (old.exhausted, old.is_new), old.spread)),
                     old.groups,
                     failover,
                 )
@@ -108,9 +96,10 @@ impl Running {
         let groups: HashMap<Name, Group> = groups.collect();
         let before = service.as_ref().map(|(service, ..)| service.view());
         let view = view(wanted, &groups, &failover, around, before.as_deref());
-        let Some((service, exhausted, spread)) = service else {
+        let Some((service, (exhausted, is_new), spread)) = service else {
             return Self {
-                exhausted: view.hosts().is_empty(),
+                exhausted: was_exhausted,
+                is_new: view.hosts().is_empty() && !was_exhausted,
                 service: Arc::new(Service::new(wanted.name.clone(), view)),
                 groups,
                 active,
@@ -124,6 +113,7 @@ impl Running {
             active,
             failover,
             exhausted,
+            is_new,
             spread,
         };
         running.swap(view, wanted, around);
@@ -227,7 +217,8 @@ impl Running {
     fn exhaustion(&mut self, wanted: &topology::Service) -> Option<Event> {
         let view = self.service.view();
         let exhausted = view.hosts().is_empty();
-        if exhausted == self.exhausted {
+        self.is_new &= exhausted;
+        if exhausted == self.exhausted || self.is_new {
             return None;
         }
         self.exhausted = exhausted;
@@ -244,6 +235,11 @@ impl Running {
         Some(Event::new(kind, &wanted.name, data))
     }
 
+    /// Names of its hosts lead nowhere: that it has none is told from now on.
+    pub(super) fn wait_for_no_name(&mut self) {
+        self.is_new = false;
+    }
+
     /// The group that takes new sessions.
     pub(super) fn serving<'a>(&self, wanted: &'a topology::Service) -> Option<&'a topology::Group> {
         serving(wanted, &self.failover)
@@ -255,6 +251,7 @@ impl Running {
         Kept {
             time: now,
             over: self.failover.is_over(),
+            exhausted: self.exhausted,
             groups: groups
                 .map(|(name, group)| (name.clone(), group.health.remember()))
                 .collect(),
@@ -359,6 +356,7 @@ mod tests {
         let kept = Kept {
             time: 10_000_000,
             over: true,
+            exhausted: false,
             groups: HashMap::new(),
         };
         let believed = |now| {

@@ -198,11 +198,11 @@ impl Group {
         self.tell(name, Flip::Ejected, Signal::Outlier, reason);
     }
 
-    /// The host's name has led somewhere for the first time.
-    pub fn locate(&mut self, name: &Name) {
+    /// The host's name leads somewhere from now on, or nowhere.
+    pub fn locate(&mut self, name: &Name, somewhere: bool) {
         if let Some(host) = self.hosts.get_mut(name) {
-            self.changed |= !host.located;
-            host.located = true;
+            self.changed |= host.located != somewhere;
+            host.located = somewhere;
         }
     }
 

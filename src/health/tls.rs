@@ -16,9 +16,12 @@ use super::{
     Asked, BuildError, Means, Outcome, Probe, Target,
     connect::{Stream, connect, within},
 };
-use crate::model::topology::{
-    Days,
-    probe::{TlsProbe, Trust},
+use crate::{
+    files,
+    model::topology::{
+        Days,
+        probe::{TlsProbe, Trust},
+    },
 };
 
 const DAY: u64 = 86_400;
@@ -174,8 +177,8 @@ fn fault(wrong: &CertificateError, name: &str) -> Option<String> {
 fn roots_in(file: &Path) -> Result<RootCertStore, BuildError> {
     let unusable = |what: String| BuildError::Certificates(format!("{}: {what}", file.display()));
     let mut roots = RootCertStore::empty();
-    let found = CertificateDer::pem_file_iter(file).map_err(|error| unusable(error.to_string()))?;
-    for certificate in found {
+    let bytes = files::read(file).map_err(|error| unusable(error.to_string()))?;
+    for certificate in CertificateDer::pem_slice_iter(&bytes) {
         let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
         roots
             .add(certificate)

@@ -196,7 +196,7 @@ fn itself(listener: &Endpoint) -> String {
 }
 
 /// Which of `listen` is there.
-fn listener_at(ip: IpAddr, port: u16, listen: &[Endpoint]) -> Option<&Endpoint> {
+pub(crate) fn listener_at(ip: IpAddr, port: u16, listen: &[Endpoint]) -> Option<&Endpoint> {
     listen.iter().find(|listener| {
         let Some(listener) = listener.ip() else {
             return false;

@@ -60,6 +60,11 @@ pub(super) fn inherited(fd: &OwnedFd, path: &UnixPath) -> io::Result<SocketFile>
     if !is_ours {
         return Err(io::Error::other("it is no Unix socket that listens there"));
     }
+    if !fs::symlink_metadata(path.path())?.file_type().is_socket() {
+        return Err(io::Error::other(
+            "there is something else in the place of its file",
+        ));
+    }
     rustix::io::ioctl_fionbio(fd, true)?;
     SocketFile::at(path, false)
 }
@@ -96,9 +101,18 @@ impl SocketFile {
     /// Lets those connect whom `mode` says.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the system refuses, or somebody has put another file in its place.
     pub(super) fn permit(&self, mode: UnixMode) -> io::Result<()> {
+        if !self.is_there() {
+            return Err(io::Error::other("its file was removed or replaced"));
+        }
         Ok(chmod(self.path.path(), Mode::from_raw_mode(mode.get()))?)
+    }
+
+    /// Whether it is still this file that stands at its path.
+    fn is_there(&self) -> bool {
+        fs::symlink_metadata(self.path.path())
+            .is_ok_and(|found| (found.dev(), found.ino()) == self.identity)
     }
 }
 
@@ -107,10 +121,9 @@ impl Drop for SocketFile {
         if !*self.ours.get_mut() {
             return;
         }
-        let path = self.path.path();
-        let ours = fs::symlink_metadata(path)
-            .is_ok_and(|found| (found.dev(), found.ino()) == self.identity);
-        if ours && let Err(error) = fs::remove_file(path) {
+        if self.is_there()
+            && let Err(error) = fs::remove_file(self.path.path())
+        {
             tracing::warn!(socket = %self.path, %error, "cannot remove a socket");
         }
     }

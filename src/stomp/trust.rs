@@ -1,7 +1,7 @@
 //! What TLS to a broker goes by: authorities, and our own certificate.
 //! It must not connect, nor keep what it has read.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use rustls::{
     ClientConfig, RootCertStore,
@@ -10,6 +10,7 @@ use rustls::{
 };
 
 use super::Trust;
+use crate::files;
 
 /// The authorities that the system trusts.
 const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -50,7 +51,7 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
 }
 
 fn bytes(file: &Path) -> Result<Vec<u8>, String> {
-    fs::read(file).map_err(|error| at(file, error))
+    files::read(file).map_err(|error| at(file, error))
 }
 
 fn at(file: &Path, what: impl std::fmt::Display) -> String {

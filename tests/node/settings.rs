@@ -6,9 +6,13 @@ use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     os::unix::fs::MetadataExt,
+    path::Path,
 };
 
-use rustix::process::Signal;
+use rustix::{
+    fs::{CWD, FileType, Mode, mknodat},
+    process::Signal,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -178,6 +182,43 @@ async fn a_certificate_that_cannot_be_used_refuses_the_reload() {
     assert_eq!(status, 500, "{answer}");
     assert!(answer.to_string().contains("none.pem"), "{answer}");
     assert_eq!(status_at(node.http(), &token), Some(200));
+}
+
+#[tokio::test]
+async fn a_pipe_or_a_device_in_the_place_of_a_certificate_is_refused_and_waited_for_by_nobody() {
+    let node = Node::start(&config("")).await;
+    let (usual, pipe) = (node.file(), node.folder.join("pipe"));
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let shown = "[admin]\nhttp = { listen = \"127.0.0.1:0\", certificate = \"c\" }\n";
+    let people = user("ada", "role = \"admin\"");
+    let directory = "[auth]\nbackends = [\"ldap\"]\n[auth.ldap]\nurls = [\"ldaps://localhost\"]\n\
+                     bind_template = \"uid={user},dc=example\"\nca_file = PIT\n\
+                     [[auth.rule]]\nuser = \"ada\"\nrole = \"admin\"\n";
+    let group = "name = \"blue\"\n";
+    let probe = "probe = { kind = \"tls\", ca = \"c\" }\n";
+    for pit in [pipe.as_path(), Path::new("/dev/zero")] {
+        for (settings, more, says) in [
+            (
+                format!("{shown}{people}[certificates.c]\ncert_file = PIT\nkey_file = PIT\n"),
+                "",
+                "failed",
+            ),
+            (
+                "[certificates.c]\ncert_file = PIT\n".to_owned(),
+                probe,
+                "failed",
+            ),
+            (directory.to_owned(), "", "invalid"),
+        ] {
+            let text = config(&settings.replace("PIT", &format!("{pit:?}")));
+            node.write(&text.replace(group, &format!("{group}{more}")));
+            let (code, message) = node.refused(reload());
+            assert_eq!(code, says, "{settings}: {message}");
+            assert!(message.ends_with("it is no ordinary file"), "{message}");
+        }
+    }
+    node.write(&usual);
+    node.done(reload());
 }
 
 #[tokio::test]

@@ -14,11 +14,15 @@ use std::{
 /// What is known of a name: its addresses, and their time to live in seconds.
 type Zone = HashMap<String, (Vec<Ipv4Addr>, u32)>;
 
+/// The reply to a question, where it is not the zone that says.
+pub type Manner = fn(&[u8]) -> Vec<u8>;
+
 pub struct NameServer {
     pub address: SocketAddr,
     zone: Arc<Mutex<Zone>>,
     pub questions: Arc<AtomicUsize>,
     is_deaf: Arc<AtomicBool>,
+    manner: Arc<Mutex<Option<Manner>>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -34,10 +38,12 @@ impl NameServer {
             zone: Arc::default(),
             questions: Arc::default(),
             is_deaf: Arc::default(),
+            manner: Arc::default(),
             stop: Arc::default(),
             thread: None,
         };
         let (zone, questions) = (Arc::clone(&server.zone), Arc::clone(&server.questions));
+        let manner = Arc::clone(&server.manner);
         let (deaf, stop) = (Arc::clone(&server.is_deaf), Arc::clone(&server.stop));
         let answering = std::thread::spawn(move || {
             let mut buffer = [0; 1024];
@@ -47,7 +53,11 @@ impl NameServer {
                 };
                 questions.fetch_add(1, SeqCst);
                 if !deaf.load(SeqCst) {
-                    let reply = reply(&buffer[..length], &zone.lock().unwrap());
+                    let question = &buffer[..length];
+                    let reply = match *manner.lock().unwrap() {
+                        Some(manner) => manner(question),
+                        None => reply(question, &zone.lock().unwrap()),
+                    };
                     socket.send_to(&reply, from).unwrap();
                 }
             }
@@ -66,6 +76,11 @@ impl NameServer {
     /// `name` does not exist any more.
     pub fn forget(&self, name: &str) {
         self.zone.lock().unwrap().remove(name);
+    }
+
+    /// Every reply is what `manner` makes of the question.
+    pub fn behave(&self, manner: Manner) {
+        *self.manner.lock().unwrap() = Some(manner);
     }
 
     /// Whether it says nothing at all from now on.

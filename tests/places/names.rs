@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    name_server::NameServer,
+    name_server::{Manner, NameServer},
     support::{at_rest, is_reset, next_words, refused, soon, status},
 };
 use crate::eventually;
@@ -244,4 +244,163 @@ async fn who_waits_in_the_queue_is_served_when_the_name_is_resolved_and_the_plac
     let mut end = Vec::new();
     waits.shutdown().await.unwrap();
     soon(waits.read_to_end(&mut end)).await.unwrap();
+}
+
+#[tokio::test]
+async fn of_a_service_whose_names_are_on_their_way_nothing_is_told_and_of_lost_ones_it_is() {
+    let port = hosts(&[19]).await;
+    let server = NameServer::start();
+    server.say("app.test", &[19], 60);
+    let (found, _) = balancer(&server, &format!("app.test:{port}"), "");
+    eventually!(!leads_to(&found).is_empty());
+    let told = |balancer: &Balancer| {
+        let kinds = events(balancer).into_iter().map(|(kind, _)| kind);
+        kinds.collect::<Vec<_>>()
+    };
+    // The first look at a service comes after it was told where its hosts are.
+    let mut next = found.topology();
+    next.services[0].groups[0].hosts[0].admin = serde_json::from_value("disabled".into()).unwrap();
+    found.apply(next.clone()).unwrap();
+    let mut heard = Vec::new();
+    eventually!({
+        heard.extend(told(&found));
+        heard.len() == 2
+    });
+    assert_eq!(heard, ["host.resolved", "service.exhausted"]);
+
+    server.forget("app.test");
+    let (lost, _) = balancer(&server, &format!("app.test:{port}"), "");
+    let mut heard = Vec::new();
+    eventually!({
+        heard.extend(told(&lost));
+        heard.len() == 2
+    });
+    assert_eq!(heard, ["host.unresolved", "service.exhausted"]);
+    server.say("app.test", &[19], 60);
+    eventually!({
+        heard.extend(told(&lost));
+        heard.len() == 4
+    });
+    heard[2..].sort();
+    assert_eq!(heard[2..], ["host.resolved", "service.restored"]);
+}
+
+#[tokio::test]
+async fn a_name_that_leads_to_the_service_itself_is_passed_over_and_says_so() {
+    let port = hosts(&[21]).await;
+    let server = NameServer::start();
+    server.say("app.test", &[21], 1);
+    let (balancer, address) = balancer(&server, &format!("app.test:{port}"), "");
+    eventually!(!leads_to(&balancer).is_empty());
+    let mut next = balancer.topology();
+    next.services[0]
+        .listen
+        .push(format!("127.0.0.22:{port}").parse().unwrap());
+    balancer.apply(next).unwrap();
+    let reason = || status(&balancer).groups[0].hosts[0].health.reason.clone();
+    server.say("app.test", &[22], 1);
+    eventually!(reason() == "its name leads to the service itself");
+    assert!(is_reset(&mut TcpStream::connect(address).await.unwrap()).await);
+    assert_eq!(refused(&balancer, "no_host"), 1);
+    eventually!(
+        events(&balancer)
+            .iter()
+            .any(|(kind, _)| kind == "service.exhausted")
+    );
+    server.say("app.test", &[21, 22], 1);
+    eventually!(leads_to(&balancer) == [format!("127.0.0.21:{port}")]);
+    assert_eq!(served_by(address).await, "21");
+}
+
+/// A reply with `records` of `kind` and time to live 60, each with the data that `data` gives.
+fn odd(question: &[u8], kind: u8, records: u8, data: impl Fn(u8) -> Vec<u8>) -> Vec<u8> {
+    let end = 12 + question[12..].iter().position(|byte| *byte == 0).unwrap() + 5;
+    let mut reply = question[..2].to_vec();
+    reply.extend([0x81, 0x80, 0, 1, 0, records, 0, 0, 0, 0]);
+    reply.extend(&question[12..end]);
+    for record in 0..records {
+        let data = data(record);
+        reply.extend([0xc0, 12, 0, kind, 0, 1, 0, 0, 0, 60, 0, data.len() as u8]);
+        reply.extend(data);
+    }
+    reply
+}
+
+fn asks(question: &[u8], kind: u8) -> bool {
+    let end = 12 + question[12..].iter().position(|byte| *byte == 0).unwrap() + 5;
+    question[end - 3] == kind
+}
+
+const A: u8 = 1;
+const CNAME: u8 = 5;
+const AAAA: u8 = 28;
+
+/// Round and round: a.test is b.test, and b.test is a.test.
+fn round(question: &[u8]) -> Vec<u8> {
+    let other = if question[13] == b'a' { b'b' } else { b'a' };
+    odd(question, CNAME, 1, |_| {
+        [&[1, other][..], b"\x04test\0"].concat()
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_answers_end_in_a_bounded_time_with_an_error_that_names_the_name() {
+    let manners: [Manner; 6] = [
+        |_| b"garbage".to_vec(),
+        |_| Vec::new(),
+        |question| {
+            let mut reply = odd(question, A, 1, |_| vec![10, 0, 0, 1]);
+            reply[0] ^= 1;
+            reply
+        },
+        // Cut off, and nobody answers over TCP.
+        |question| {
+            let mut reply = odd(question, A, 0, |_| Vec::new());
+            reply[2] |= 2;
+            reply
+        },
+        // An address of three bytes.
+        |question| odd(question, A, 1, |_| vec![10, 0, 0]),
+        round,
+    ];
+    let asking = manners.map(|manner| {
+        tokio::spawn(async move {
+            let server = NameServer::start();
+            server.behave(manner);
+            let resolver = Resolver::asking(vec![server.address]);
+            let began = Instant::now();
+            let error = resolver.lookup("a.test.").await.unwrap_err().to_string();
+            (error, began.elapsed(), server.questions.load(SeqCst))
+        })
+    });
+    let mut asked = 0;
+    for answer in asking {
+        let (error, took, questions) = answer.await.unwrap();
+        assert!(error.starts_with("cannot resolve a.test.: "), "{error}");
+        assert!(took < Duration::from_secs(12), "{error}: {took:?}");
+        assert!((1..=64).contains(&questions), "{error}: {questions}");
+        asked += 1;
+    }
+    assert_eq!(asked, 6);
+}
+
+#[tokio::test]
+async fn of_many_addresses_64_are_taken_and_those_of_ipv6_alone_do() {
+    let server = NameServer::start();
+    let resolver = Resolver::asking(vec![server.address]);
+    server.behave(|question| match asks(question, A) {
+        true => odd(question, A, 70, |last| vec![10, 0, 0, last]),
+        false => odd(question, A, 0, |_| Vec::new()),
+    });
+    let many = soon(resolver.lookup("a.test.")).await.unwrap();
+    assert_eq!(many.addresses.len(), 64);
+    server.behave(|question| match asks(question, AAAA) {
+        true => odd(question, AAAA, 1, |_| [vec![0; 15], vec![1]].concat()),
+        false => odd(question, A, 0, |_| Vec::new()),
+    });
+    let found = soon(resolver.lookup("a.test.")).await.unwrap();
+    assert_eq!(
+        found.addresses,
+        ["::1".parse::<std::net::IpAddr>().unwrap()]
+    );
 }

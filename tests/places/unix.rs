@@ -173,6 +173,60 @@ async fn what_a_dead_process_left_is_replaced_and_what_is_used_is_not() {
 }
 
 #[tokio::test]
+async fn a_socket_that_cannot_be_made_changes_nothing_and_says_which() {
+    let folder = Folder::new();
+    let (path, host) = (folder.path("web.sock"), echo().await.to_string());
+    let balancer = start(topology(&path, &host, "", ""));
+    let (link, nowhere) = (folder.path("link"), folder.path("nowhere"));
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    std::os::unix::fs::symlink("nobody", &nowhere).unwrap();
+    for (place, says) in [
+        (folder.path("missing/web.sock"), "entity not found"),
+        (folder.path("web.sock/web.sock"), "not a directory"),
+        (link.clone(), "entity already exists"),
+        (nowhere.clone(), "entity already exists"),
+    ] {
+        let refused = balancer.apply(topology(&place, &host, "", ""));
+        let told = refused.unwrap_err().to_string();
+        assert!(
+            told.contains(&format!("unix:{}", place.display())),
+            "{told}"
+        );
+        assert!(told.ends_with(says), "{told}");
+        assert_eq!(ask(&path, b"still").await.unwrap(), b"still");
+    }
+    assert!(fs::symlink_metadata(link).unwrap().is_symlink());
+    assert!(fs::symlink_metadata(nowhere).unwrap().is_symlink());
+    let long = format!("unix:/{}", "x".repeat(107));
+    assert!(long.parse::<pointsman::model::address::Endpoint>().is_err());
+}
+
+#[tokio::test]
+async fn a_file_that_somebody_put_in_the_place_of_ours_is_left_alone() {
+    let folder = Folder::new();
+    let (path, host) = (folder.path("web.sock"), echo().await.to_string());
+    let balancer = start(topology(&path, &host, "", ""));
+    fs::remove_file(&path).unwrap();
+    let theirs = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+    balancer
+        .apply(topology(&path, &host, "unix_mode = \"0666\"", ""))
+        .unwrap();
+    assert_eq!(mode(), 0o640);
+    // Away and back: it is refused for as long as they are there.
+    let moved = folder.path("moved.sock");
+    balancer.apply(topology(&moved, &host, "", "")).unwrap();
+    assert!(path.exists());
+    let back = balancer.apply(topology(&path, &host, "", ""));
+    assert!(back.unwrap_err().to_string().ends_with("address in use"));
+    drop(theirs);
+    balancer.apply(topology(&path, &host, "", "")).unwrap();
+    assert_eq!(ask(&path, b"ours").await.unwrap(), b"ours");
+    assert!(!moved.exists());
+}
+
+#[tokio::test]
 async fn a_refused_topology_leaves_no_file_behind() {
     let folder = Folder::new();
     let (path, taken) = (folder.path("web.sock"), folder.path("taken"));

@@ -3,14 +3,21 @@
 use std::{
     fs,
     net::SocketAddr,
-    os::unix::fs::{PermissionsExt, symlink},
+    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
     time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpStream, UnixStream},
+};
 
 use crate::{
     config, eventually,
@@ -217,6 +224,69 @@ async fn who_waits_in_a_full_backlog_is_served_by_the_new_process() {
     for client in &mut waiting {
         assert_eq!(exchange(client, b"goes on").await.unwrap(), b"goes on");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_unix_socket_keeps_its_file_and_serves_all_along_and_goes_with_the_last_process() {
+    let mut node = prepare(&config(&[echo().await]));
+    let path = node.folder.join("web.sock");
+    node.edit(
+        "\"127.0.0.1:0\"",
+        &format!("\"127.0.0.1:0\", \"unix:{}\"", path.display()),
+    );
+    node.up().await;
+    let inode = || fs::metadata(&path).unwrap().ino();
+    let file = inode();
+    let mut old = UnixStream::connect(&path).await.unwrap();
+    assert_eq!(echoed(&mut old).await.unwrap(), *b"hello");
+
+    let (stop, served) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicUsize::new(0)),
+    );
+    let load = (0..4).map(|_| {
+        let (stop, served, path) = (Arc::clone(&stop), Arc::clone(&served), path.clone());
+        tokio::spawn(async move {
+            while !stop.load(SeqCst) {
+                let mut client = soon(UnixStream::connect(&path)).await?;
+                assert_eq!(echoed(&mut client).await?, *b"hello");
+                served.fetch_add(1, SeqCst);
+            }
+            std::io::Result::Ok(())
+        })
+    });
+    let load: Vec<_> = load.collect();
+    eventually!(served.load(SeqCst) > 50);
+    install_broken(&node, "crash");
+    node.refused(json!({"command": "upgrade"}));
+    assert_eq!(inode(), file, "who fails leaves it alone");
+    install(&node, PROGRAM);
+    let (first, _) = upgrade(&node).await;
+    let (second, _) = upgrade(&node).await;
+    let so_far = served.load(SeqCst);
+    eventually!(served.load(SeqCst) > so_far + 50);
+    stop.store(true, SeqCst);
+    for client in load {
+        client.await.unwrap().unwrap();
+    }
+    assert_eq!(echoed(&mut old).await.unwrap(), *b"hello");
+    drop(old);
+    assert_eq!(node.ended().await, Some(0), "{}", node.log());
+    eventually!(first.has_ended());
+    assert_eq!(inode(), file);
+    let mut new = UnixStream::connect(&path).await.unwrap();
+    assert_eq!(echoed(&mut new).await.unwrap(), *b"hello");
+    drop(new);
+    kill_process(second.0, Signal::TERM).unwrap();
+    eventually!(second.has_ended());
+    assert!(!path.exists());
+}
+
+async fn echoed(client: &mut UnixStream) -> std::io::Result<[u8; 5]> {
+    client.write_all(b"hello").await?;
+    let mut answer = [0; 5];
+    soon(client.read_exact(&mut answer)).await?;
+    Ok(answer)
 }
 
 #[tokio::test]

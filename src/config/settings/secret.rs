@@ -13,7 +13,7 @@ use serde::{
     de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use crate::config::text;
+use crate::files;
 
 /// The longest secret, in bytes.
 const MAX_SECRET: usize = 64 * 1024;
@@ -100,7 +100,7 @@ fn read(path: &Path) -> Result<SecretString, SecretError> {
     let mut text = String::new();
     // Two more than a secret may have: room for the line break.
     let most = u64::try_from(MAX_SECRET + 2).unwrap_or(u64::MAX);
-    let file = text::open(path).map_err(error)?;
+    let file = files::open(path).map_err(error)?;
     file.take(most).read_to_string(&mut text).map_err(error)?;
     if text.ends_with('\n') {
         text.pop();

@@ -15,6 +15,8 @@ use super::{Runtime, health::forget_surplus};
 use crate::{
     health::report::Report,
     model::{
+        address::HostName,
+        check::listener_at,
         event::Event,
         name::HostPath,
         topology::{Host, Topology},
@@ -99,6 +101,7 @@ impl Runtime {
                 self.names.followed.insert(name, followed);
             }
         }
+        self.wait_for_no_name(next);
     }
 
     /// Takes in what was found out about `name`, in effect when this returns. Returns whether
@@ -136,6 +139,7 @@ impl Runtime {
                 self.tell(&topology, name, "host.unresolved", &data);
             }
         }
+        self.wait_for_no_name(&topology);
         self.topology = topology;
         forget_surplus(&mut self.happened);
         true
@@ -148,6 +152,9 @@ impl Runtime {
         }
         let around = self.around();
         for service in &topology.services {
+            // A service that calls itself would do so until it is full.
+            let mut own = self.bound(service);
+            own.extend(service.listen.iter().cloned());
             let Some(running) = self.services.get_mut(&service.name) else {
                 continue;
             };
@@ -158,12 +165,35 @@ impl Runtime {
                 };
                 for host in &group.hosts {
                     if name_of(host).as_deref() == Some(name) {
-                        shows |= live.lead(&host.name, addresses, all);
+                        let port = host.address.name().map_or(0, HostName::port);
+                        let leads_on = |ip: &&IpAddr| listener_at(**ip, port, &own).is_none();
+                        let addresses: Vec<_> =
+                            addresses.iter().filter(leads_on).copied().collect();
+                        shows |= live.lead(&host.name, &addresses, all);
                     }
                 }
             }
             if shows {
                 self.happened.extend(running.tick(service, around));
+            }
+        }
+    }
+
+    /// Lets those services go by what they have now, all of whose names were asked for.
+    fn wait_for_no_name(&mut self, topology: &Topology) {
+        for service in &topology.services {
+            let hosts = service.groups.iter().flat_map(|group| &group.hosts);
+            let mut names = hosts.filter_map(name_of).peekable();
+            let followed = &self.names.followed;
+            let is_answered = |name: Arc<str>| {
+                let known = followed.get(&name);
+                known.is_some_and(|known| known.lost.is_some() || !known.leads_to.is_empty())
+            };
+            if names.peek().is_some()
+                && names.all(is_answered)
+                && let Some(running) = self.services.get_mut(&service.name)
+            {
+                running.wait_for_no_name();
             }
         }
     }
@@ -190,6 +220,11 @@ impl Runtime {
     pub(in crate::control) fn unreachable(&self, path: &HostPath) -> Option<String> {
         if self.host(path)?.reach().is_known() {
             return None;
+        }
+        let name = name_of(self.topology.host(path)?)?;
+        let followed = self.names.followed.get(&name);
+        if followed.is_some_and(|followed| !followed.leads_to.is_empty()) {
+            return Some("its name leads to the service itself".to_owned());
         }
         let why = self
             .lost(path)

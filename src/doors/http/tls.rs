@@ -2,7 +2,7 @@
 //! It must not let go of a certificate that works for one that does not.
 
 use std::{
-    fs, io,
+    fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -14,6 +14,8 @@ use rustls::{
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
+
+use crate::files;
 
 /// How often the files are looked at, at most.
 const LOOK: Duration = Duration::from_secs(1);
@@ -109,8 +111,7 @@ fn load(files: &CertificateFiles) -> Result<Arc<ServerConfig>, CertificateError>
     } = files;
     let unread = |path: &Path, error| CertificateError::File(path.to_owned(), error);
     let text = |path: &Path| {
-        fs::read(path)
-            .map_err(|error: io::Error| unread(path, rustls::pki_types::pem::Error::Io(error)))
+        files::read(path).map_err(|error| unread(path, rustls::pki_types::pem::Error::Io(error)))
     };
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&text(cert_file)?)
         .collect::<Result<_, _>>()
