@@ -515,12 +515,12 @@ fn logging_out_forgets_the_login_and_a_token_that_others_can_read_is_not_used() 
 fn a_log_in_that_is_refused_is_denied_and_one_too_soon_says_when() {
     for (status, code, exit, says) in [
         (401, "denied", 3, "the user or the password is wrong"),
-        (429, "unavailable", 6, "try again in 8"),
+        (429, "unavailable", 6, "try again in 8.1 s\n"),
         (503, "unavailable", 6, "the user or"),
     ] {
         let node = FakeNode::start(move |_| {
             let error = json!({"code": code, "message": "the user or the password is wrong"});
-            let retry = (status == 429).then_some(8);
+            let retry = (status == 429).then_some(8.051_906);
             (
                 status,
                 json!({"ok": false, "error": error, "retry_after": retry}).to_string(),
@@ -529,8 +529,35 @@ fn a_log_in_that_is_refused_is_denied_and_one_too_soon_says_when() {
         let output = node.run_with(&["login", "ada"], "wrong\n");
         assert_eq!(output.status.code(), Some(exit), "{status}");
         assert!(err(&output).contains(says), "{}", err(&output));
+        assert!(
+            !err(&output).contains("pointsman login"),
+            "no advice to do just that"
+        );
         assert!(!node.folder.join("pointsman").exists());
     }
+}
+
+#[test]
+fn an_answer_that_came_too_soon_is_given_again_when_it_is_time() {
+    let times = std::sync::atomic::AtomicUsize::new(0);
+    let node = FakeNode::start(move |asked| {
+        if !asked.body.contains("otp") {
+            let data = json!({"challenge": "Code", "state": "s1"});
+            return (200, json!({"ok": true, "data": data}).to_string());
+        }
+        assert!(asked.body.contains("s1") && asked.body.contains("123456"));
+        if times.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 {
+            let error = json!({"code": "denied", "message": "too many log-ins failed"});
+            let refused = json!({"ok": false, "error": error, "retry_after": 0.1});
+            return (429, refused.to_string());
+        }
+        let data = json!({"token": "t0k3n", "login": "l1", "user": "ada", "role": "admin",
+            "services": ["*"], "by": "radius", "expires": "2026-11-23T17:00:11Z"});
+        (200, json!({"ok": true, "data": data}).to_string())
+    });
+    let output = node.run_with(&["login", "ada"], "first-half\n123456\n");
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert_eq!(node.asked().len(), 3, "password, too soon, again");
 }
 
 #[test]

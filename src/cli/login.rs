@@ -1,6 +1,8 @@
 //! `pointsman login`: asks for the password, and whatever else the node wants, and keeps the token.
 //! It must not keep the password.
 
+use std::time::Duration;
+
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -16,6 +18,8 @@ use crate::model::error::CommandError;
 
 /// How many times a node may ask for one thing more.
 const CHALLENGES: usize = 8;
+/// For how many seconds an answer is held back that came too soon; a question is open for longer.
+const LONGEST_WAIT: f64 = 20.0;
 
 pub(super) async fn login(node: &Node, user: Option<String>) -> Exit {
     match attempt(node, user).await {
@@ -39,8 +43,16 @@ async fn attempt(node: &Node, user: Option<String>) -> Result<Exit, ask::AskErro
             Ok(answered) => answered,
             Err(trouble) => return Ok(node.trouble(&trouble)),
         };
+        if let (Some(seconds), true) = (reply.retry_after(), body.get("otp").is_some())
+            && (0.0..LONGEST_WAIT).contains(&seconds)
+        {
+            // Too soon after log-ins that failed. The question is still open, and whoever has
+            // answered it should not have to begin anew.
+            tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+            continue;
+        }
         if reply.error().is_some() {
-            return Ok(node.refused(&reply));
+            return Ok(node.rejected(&reply));
         }
         let text = |key| reply.data().get(key).and_then(Value::as_str);
         match (reply.token(), text("challenge")) {

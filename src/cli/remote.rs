@@ -121,8 +121,22 @@ impl Node {
         exit
     }
 
-    /// Says that the node has refused.
+    /// Says that the node has refused a command.
     pub(super) fn refused(&self, reply: &Reply) -> Exit {
+        let exit = self.rejected(reply);
+        if self.json || reply.retry_after().is_some() {
+            return exit;
+        }
+        if reply.login_ended() {
+            complain(&"your login has ended; `pointsman login` begins another");
+        } else if reply.wants_login() {
+            complain(&"`pointsman login` lets you in");
+        }
+        exit
+    }
+
+    /// Says that the node has refused a log-in: without the advice to log in.
+    pub(super) fn rejected(&self, reply: &Reply) -> Exit {
         if self.json {
             say(&reply.text);
             return reply.exit();
@@ -131,11 +145,9 @@ impl Node {
             complain(&style::clean_lines(&error.message));
         }
         if let Some(seconds) = reply.retry_after() {
-            complain(&format_args!("try again in {seconds} s"));
-        } else if reply.login_ended() {
-            complain(&"your login has ended; `pointsman login` begins another");
-        } else if reply.wants_login() {
-            complain(&"`pointsman login` lets you in");
+            // Rounded up: before that it would be too soon again.
+            let seconds = (seconds * 10.0).ceil() / 10.0;
+            complain(&format_args!("try again in {seconds:.1} s"));
         }
         reply.exit()
     }

@@ -67,11 +67,18 @@ impl Table {
 
     fn is_numeric(&self, column: usize) -> bool {
         let mut cells = self.rows.iter().filter_map(|row| row.get(column));
-        !self.rows.is_empty()
-            && cells.all(|cell| {
-                cell.text.starts_with(|c: char| c.is_ascii_digit()) && !cell.text.contains(':')
-            })
+        !self.rows.is_empty() && cells.all(|cell| is_number(&cell.text))
     }
+}
+
+/// Whether `text` is a number, with a unit behind it or without: `7`, `1.5 GB`; not an address, and
+/// not an id that happens to begin with a digit.
+fn is_number(text: &str) -> bool {
+    let (number, _unit) = text.split_once(' ').unwrap_or((text, ""));
+    number
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.')
+        && number.parse::<f64>().is_ok()
 }
 
 /// `cells` at the width of their columns, without anything after the last one.
@@ -106,5 +113,22 @@ mod tests {
                         w1        127.0.0.1:80           7\n\
                         worker-2  127.0.0.1:8080      1234";
         assert_eq!(table.render(false), expected);
+    }
+
+    #[test]
+    fn what_only_begins_like_a_number_stands_flush_left() {
+        for number in ["0", "1234", "1.5 GB", "0 µs"] {
+            assert!(is_number(number), "{number}");
+        }
+        for text in [
+            "",
+            "3553f063cf948890",
+            "10.0.0.1",
+            "127.0.0.1:80",
+            "12e4",
+            "uid 0",
+        ] {
+            assert!(!is_number(text), "{text}");
+        }
     }
 }

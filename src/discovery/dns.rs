@@ -29,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long after a failure it is asked again at first; twice as long each time, up to so long.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(30);
+/// What a name is said to lack that exists, and leads nowhere.
+const NO_ADDRESS: &str = "it has no address";
 /// The most addresses that are taken from one answer.
 pub const MAX_ADDRESSES: usize = 64;
 
@@ -104,8 +106,12 @@ impl Resolver {
                     .valid_until()
                     .saturating_duration_since(Instant::now());
                 let answer = answer(found.iter(), good_for);
-                answer.ok_or_else(|| unresolved("it has no address".to_owned()))
+                answer.ok_or_else(|| unresolved(NO_ADDRESS.to_owned()))
             }
+            Ok(Err(error)) if error.is_nx_domain() => {
+                Err(unresolved("there is no such name".to_owned()))
+            }
+            Ok(Err(error)) if error.is_no_records_found() => Err(unresolved(NO_ADDRESS.to_owned())),
             Ok(Err(error)) => Err(unresolved(error.to_string())),
             Err(_) => Err(unresolved(format!("no answer within {PATIENCE:?}"))),
         };

@@ -113,7 +113,7 @@ pub(super) enum Remote {
         #[arg(value_name = "ID")]
         login: String,
     },
-    /// Rights: explain
+    /// Rights: explain them, try a log-in
     #[command(subcommand)]
     Auth(Auth),
 }

@@ -116,7 +116,12 @@ impl Runtime {
             Heard::Leads(addresses) => {
                 followed.lost = None;
                 followed.leads_to.clone_from(&addresses);
-                tracing::info!(name, ?addresses, ?before, "a host name leads elsewhere");
+                match before.is_empty() {
+                    true => tracing::info!(name, ?addresses, "a host name is resolved"),
+                    false => {
+                        tracing::info!(name, ?addresses, ?before, "a host name leads elsewhere");
+                    }
+                }
                 self.lead(&topology, name, &addresses, true);
                 let data = json!({"name": name, "addresses": addresses, "before": before});
                 self.tell(&topology, name, "host.resolved", &data);
