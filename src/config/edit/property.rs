@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     config::samples,
-    model::topology::{Probe, Weight},
+    model::{
+        check::check,
+        topology::{Probe, Weight},
+    },
 };
 
 /// Adds comments to a rendered file: above and at the end of lines, as `mask` says.
@@ -221,6 +224,8 @@ proptest! {
         let text = with_comments(&render(&old), &mask);
         prop_assert_eq!(&services(&text), &old);
         let next = change(&old, &other, dice);
+        // What no file may have, no command leads to.
+        prop_assume!(check(&next).is_empty());
         let new = edit(&text, &old, &next)
             .map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
         prop_assert_eq!(&services(&new), &next);
