@@ -52,8 +52,15 @@ async fn the_demo_balances_over_three_hosts_and_shows_who_got_what() {
     for (answer, name) in seen.iter().zip(["ada", "bob", "cy"]) {
         assert!(answer.starts_with(&format!("This is {name}, at 127.0.0.1:")));
     }
-    let expected = ["ada", "bob", "cy"].map(|name| (name.to_owned(), 2));
-    eventually!(last_table(&program.said()) == expected);
+    // Which host is the least busy depends on how soon a session is seen to have ended.
+    eventually!({
+        let table = last_table(&program.said());
+        let names: Vec<_> = table.iter().map(|row| row.0.as_str()).collect();
+        let sessions: Vec<_> = table.iter().map(|row| row.1).collect();
+        names == ["ada", "bob", "cy"]
+            && sessions.iter().sum::<u64>() == 6
+            && sessions.iter().all(|sessions| *sessions > 0)
+    });
     assert!(!program.said().contains('\x1b'), "escapes in a pipe");
     program.signal(Signal::INT);
     assert_eq!(program.end().await, 0);
