@@ -267,9 +267,9 @@ impl Balancer {
         self.runtime().begin_to_accept();
     }
 
-    /// Leaves the files of Unix sockets to the process that has taken over.
-    pub(super) fn leave_files(&self) {
-        self.runtime().leave_files();
+    /// Whether the files of Unix sockets go when this process closes them.
+    pub(super) fn answer_for_files(&self, ours: bool) {
+        self.runtime().answer_for_files(ours);
     }
 
     /// Every listener, for another process to inherit.

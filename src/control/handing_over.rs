@@ -36,13 +36,15 @@ impl Controller {
             listeners,
             entry: outcome.entry,
         };
+        // Beforehand: with the other process serving, this one may close its sockets at any moment.
+        self.pipeline.balancer.answer_for_files(false);
         match successor.take_over(legacy) {
             Ok(()) => {
                 self.succeeded = true;
-                self.pipeline.balancer.leave_files();
                 asked.reply.reply(outcome.answer);
             }
             Err(error) => {
+                self.pipeline.balancer.answer_for_files(true);
                 self.pipeline.record.reclaim();
                 self.catch_up();
                 let node = self.pipeline.node.clone();

@@ -30,6 +30,8 @@ pub struct Host {
     pub accepted: Arc<AtomicU32>,
     /// Whether it resets every second connection that sends something.
     pub flaky: Arc<AtomicBool>,
+    /// Whether it speaks first.
+    pub greets: Arc<AtomicBool>,
 }
 
 impl Host {
@@ -45,12 +47,14 @@ impl Host {
             accepting: None,
             accepted: Arc::default(),
             flaky: Arc::default(),
+            greets: Arc::default(),
         }
     }
 
     pub fn rise(&mut self) {
         let listener = listen(self.address);
         let (accepted, flaky) = (Arc::clone(&self.accepted), Arc::clone(&self.flaky));
+        let greets = Arc::clone(&self.greets);
         let (stop, mut stopped) = oneshot::channel();
         let accepting = tokio::spawn(async move {
             loop {
@@ -60,7 +64,13 @@ impl Host {
                     accepted = listener.accept() => accepted.unwrap().0,
                     _ = &mut stopped => return,
                 };
-                tokio::spawn(serve(stream, Arc::clone(&accepted), Arc::clone(&flaky)));
+                let greets = greets.load(SeqCst);
+                tokio::spawn(serve(
+                    stream,
+                    greets,
+                    Arc::clone(&accepted),
+                    Arc::clone(&flaky),
+                ));
             }
         });
         self.accepting = Some((stop, accepting));
@@ -72,7 +82,17 @@ impl Host {
         stop.send(()).unwrap();
         accepting.await.unwrap();
     }
+
+    /// The same in an instant: who waits to be accepted is reset.
+    pub async fn crash(&mut self) {
+        let (_, accepting) = self.accepting.take().unwrap();
+        accepting.abort();
+        assert!(accepting.await.unwrap_err().is_cancelled());
+    }
 }
+
+/// What a host says that speaks first.
+const GREETING: &[u8; 5] = b"ready";
 
 fn listen(address: SocketAddr) -> TcpListener {
     let socket = TcpSocket::new_v4().unwrap();
@@ -82,7 +102,15 @@ fn listen(address: SocketAddr) -> TcpListener {
 }
 
 /// Probes that send nothing are not counted.
-async fn serve(mut stream: TcpStream, accepted: Arc<AtomicU32>, flaky: Arc<AtomicBool>) {
+async fn serve(
+    mut stream: TcpStream,
+    greets: bool,
+    accepted: Arc<AtomicU32>,
+    flaky: Arc<AtomicBool>,
+) {
+    if greets {
+        let _ = stream.write_all(GREETING).await;
+    }
     let mut buffer = [0; 256];
     let Ok(read @ 1..) = stream.read(&mut buffer).await else {
         return;
@@ -104,6 +132,19 @@ pub async fn visit(address: SocketAddr) -> std::io::Result<()> {
     let mut answer = [0; 5];
     let read = client.read_exact(&mut answer);
     tokio::time::timeout(Duration::from_secs(10), read).await??;
+    Ok(())
+}
+
+/// The same with a host that speaks first: the client says nothing before it was greeted.
+pub async fn visit_polite(address: SocketAddr) -> std::io::Result<()> {
+    let mut client = TcpStream::connect(address).await?;
+    for said in [GREETING, b"hello"] {
+        let mut heard = [0; 5];
+        let read = client.read_exact(&mut heard);
+        tokio::time::timeout(Duration::from_secs(10), read).await??;
+        assert_eq!(&heard, said);
+        client.write_all(b"hello").await?;
+    }
     Ok(())
 }
 

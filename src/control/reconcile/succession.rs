@@ -65,10 +65,10 @@ impl Runtime {
         }
     }
 
-    /// Leaves the files of Unix sockets to the process that has taken over.
-    pub(in crate::control) fn leave_files(&self) {
+    /// Whether the files of Unix sockets go when this process closes them.
+    pub(in crate::control) fn answer_for_files(&self, ours: bool) {
         for listening in self.listening.values() {
-            listening.listener.answer_for_file(false);
+            listening.listener.answer_for_file(ours);
         }
     }
 
