@@ -26,7 +26,7 @@ use crate::support::{nobody, reset, status};
 /// A host that echoes, and that is killed and brought back.
 pub struct Host {
     pub address: SocketAddr,
-    accepting: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    accepting: Option<(oneshot::Sender<Duration>, JoinHandle<()>)>,
     pub accepted: Arc<AtomicU32>,
     /// Whether it resets every second connection that sends something.
     pub flaky: Arc<AtomicBool>,
@@ -62,7 +62,9 @@ impl Host {
                 let stream = tokio::select! {
                     biased;
                     accepted = listener.accept() => accepted.unwrap().0,
-                    _ = &mut stopped => return,
+                    hang = &mut stopped => {
+                        return tokio::time::sleep(hang.unwrap_or_default()).await;
+                    }
                 };
                 let greets = greets.load(SeqCst);
                 tokio::spawn(serve(
@@ -79,15 +81,15 @@ impl Host {
     /// From now on nobody listens. Connections that stand go on: no balancer can save those.
     pub async fn kill(&mut self) {
         let (stop, accepting) = self.accepting.take().unwrap();
-        stop.send(()).unwrap();
+        stop.send(Duration::ZERO).unwrap();
         accepting.await.unwrap();
     }
 
-    /// The same in an instant: who waits to be accepted is reset.
+    /// The same for one that has hung before: who waits to be accepted is reset.
     pub async fn crash(&mut self) {
-        let (_, accepting) = self.accepting.take().unwrap();
-        accepting.abort();
-        assert!(accepting.await.unwrap_err().is_cancelled());
+        let (stop, accepting) = self.accepting.take().unwrap();
+        stop.send(Duration::from_millis(50)).unwrap();
+        accepting.await.unwrap();
     }
 }
 
