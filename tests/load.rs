@@ -24,7 +24,11 @@ use flood::quantile;
 use running::{Dir, Node};
 use serde_json::{Value, json};
 use support::{echo, exchange, soon};
-use tokio::{net::TcpStream, task::JoinHandle};
+use tokio::{
+    net::TcpStream,
+    runtime::{Handle, Runtime},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 
 /// How many changes a second are asked for, how many must be made, on how many hosts. A debug
@@ -35,11 +39,11 @@ const HOSTS: usize = if cfg!(debug_assertions) { 200 } else { 1000 };
 const CLIENTS: usize = 20;
 const TIME: Duration = Duration::from_secs(5);
 const SESSIONS: usize = 20;
-/// How much worse the traffic's p99 may be with changes than without. On a machine that is shared
-/// and has two cores the changes, the hosts and the clients are in each other's way; what is
-/// looked for is a proxy that waits for a change, and that would be far more.
-const WORSE: u32 = 4;
-const SLACK: Duration = Duration::from_millis(if cfg!(debug_assertions) { 50 } else { 10 });
+/// How much worse the traffic's p99 may be with changes than without. Undisturbed it is about the
+/// same (docs/performance.md); what is looked for is a proxy that waits for a change, and that
+/// would be tens of milliseconds.
+const WORSE: u32 = 2;
+const SLACK: Duration = Duration::from_millis(if cfg!(debug_assertions) { 50 } else { 5 });
 
 /// Sessions that last, and connections that come and go.
 struct Traffic {
@@ -48,12 +52,23 @@ struct Traffic {
 }
 
 impl Traffic {
-    fn start(to: SocketAddr) -> Self {
+    fn start(on: &Handle, to: SocketAddr) -> Self {
         let stop = CancellationToken::new();
-        let lasting = (0..SESSIONS).map(|_| tokio::spawn(lasting(to, stop.clone())));
+        let lasting = (0..SESSIONS).map(|_| on.spawn(lasting(to, stop.clone())));
         let mut tasks: Vec<_> = lasting.collect();
-        tasks.extend((0..2).map(|_| tokio::spawn(coming_and_going(to, stop.clone()))));
+        tasks.extend((0..2).map(|_| on.spawn(coming_and_going(to, stop.clone()))));
         Self { stop, tasks }
+    }
+
+    /// Flows while `work` is done; how long each exchange took, and what came of the work.
+    async fn during<T>(
+        on: &Handle,
+        to: SocketAddr,
+        work: impl Future<Output = T>,
+    ) -> (Vec<Duration>, T) {
+        let traffic = Self::start(on, to);
+        let done = work.await;
+        (traffic.end().await, done)
     }
 
     /// How long each exchange took, of all; none failed.
@@ -91,30 +106,69 @@ async fn coming_and_going(to: SocketAddr, stop: CancellationToken) -> Vec<Durati
     took
 }
 
+/// Threads for traffic, with nothing else on them.
+struct Beside(Option<Runtime>);
+
+impl Beside {
+    fn start() -> Self {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        Self(Some(
+            builder.worker_threads(2).enable_all().build().unwrap(),
+        ))
+    }
+
+    fn handle(&self) -> &Handle {
+        self.0.as_ref().unwrap().handle()
+    }
+
+    async fn echo(&self) -> SocketAddr {
+        self.handle().spawn(echo()).await.unwrap()
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        // A runtime must not end inside another.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 async fn front(node: &mut Node) -> SocketAddr {
     let status = node.ready().await.data(json!({"command": "status"})).await;
     let address = &status["services"][0]["listen"][0];
     address.as_str().unwrap().parse().unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn under_a_stream_of_changes_no_session_is_lost_and_every_change_is_made_in_order() {
+    // Whoever asks for changes is not to hold up the traffic: it has threads of its own, and this
+    // one gives way to them.
+    let beside = Beside::start();
+    rustix::process::nice(10).unwrap();
     let dir = Dir::new();
-    let hosts = [echo().await, echo().await];
+    let hosts = [beside.echo().await, beside.echo().await];
     let mut node = Node::new(&dir.0, &flood::config(HOSTS, &hosts));
     node.start(None);
     let to = front(&mut node).await;
 
-    let traffic = Traffic::start(to);
-    tokio::time::sleep(TIME / 2).await;
-    let mut without = traffic.end().await;
-
-    let traffic = Traffic::start(to);
-    let began = Instant::now();
     let every = Duration::from_secs(1) * CLIENTS as u32 / RATE;
-    let seen = flood::change(&mut node, CLIENTS, Some(every), TIME).await;
-    let took = began.elapsed();
-    let mut with = traffic.end().await;
+    let mut without = Traffic::during(beside.handle(), to, tokio::time::sleep(TIME / 2))
+        .await
+        .0;
+    let changing = async {
+        let began = Instant::now();
+        let seen = flood::change(&mut node, CLIENTS, Some(every), TIME).await;
+        (seen, began.elapsed())
+    };
+    let (mut with, (seen, took)) = Traffic::during(beside.handle(), to, changing).await;
+    // Before and after, so that a machine that gets slower meanwhile is not taken for the changes.
+    without.extend(
+        Traffic::during(beside.handle(), to, tokio::time::sleep(TIME / 2))
+            .await
+            .0,
+    );
 
     let changes: usize = seen.iter().map(|seen| seen.revisions.len()).sum();
     let rate = changes as f64 / took.as_secs_f64();

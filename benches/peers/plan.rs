@@ -110,7 +110,7 @@ const FULL: &[Step] = &[
 
 /// How much is measured.
 pub(crate) struct Plan {
-    pub(crate) steps: &'static [Step],
+    pub(crate) steps: Vec<Step>,
     pub(crate) rounds: usize,
     pub(crate) window: Duration,
     /// Idle sessions.
@@ -119,13 +119,16 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// The quick form shares two minutes out, the full one twenty-three; idle sessions and
-    /// starting come on top of that.
-    pub(crate) fn new(full: bool, contestants: usize) -> Self {
+    /// starting come on top of that. With `only`, those steps share them whose titles have it.
+    pub(crate) fn new(full: bool, contestants: usize, only: &str) -> Self {
         let (steps, rounds, budget, most, idle) = if full {
             (FULL, 5, 23.0 * 60.0, 2.0, 10_000)
         } else {
             (QUICK, 3, 115.0, 1.0, 4_000)
         };
+        let steps = steps.iter().filter(|step| step.title.contains(only));
+        let steps: Vec<Step> = steps.copied().collect();
+        let most = if only.is_empty() { most } else { 4.0 };
         let windows: usize = steps
             .iter()
             .map(|step| match step.who {
@@ -139,7 +142,7 @@ impl Plan {
             steps,
             rounds,
             window: Duration::from_secs_f64(window),
-            idle,
+            idle: if "idle".contains(only) { idle } else { 0 },
         }
     }
 }

@@ -55,11 +55,12 @@ pub(crate) fn compare(
     let contestants: Vec<Contestant> = names.iter().map(|text| Contestant::new(text)).collect();
     let mut all = start(&contestants, &stage);
     let rest: Vec<Contestant> = all.iter().map(|(one, _)| one.clone()).collect();
-    let plan = Plan::new(full, all.len());
+    let only = std::env::var("PEERS_ONLY").unwrap_or_default();
+    let plan = Plan::new(full, all.len(), &only);
     let mut text = head(&plan, folder, cores);
     println!("{text}");
     let (mut panels, mut rate) = (Vec::new(), 0.0);
-    for step in plan.steps {
+    for step in &plan.steps {
         let section = match step.who {
             Who::All => section(step, rate, &plan, cores, &mut all),
             Who::Hosts(count) => {
@@ -86,6 +87,9 @@ pub(crate) fn compare(
     drop(all);
     let plots = result.with_extension("svg");
     fs::write(&plots, plot::render(&panels)).map_err(|e| format!("{}: {e}", plots.display()))?;
+    if plan.idle == 0 {
+        return Ok(());
+    }
     let sessions = plan.idle.min(stage.sessions.saturating_sub(100));
     show(&mut text, &idle::compare(&rest, &stage, sessions), result)
 }

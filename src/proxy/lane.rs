@@ -2,11 +2,10 @@
 //! It must not hold anything of a single session.
 
 use std::{
-    ops::Deref,
     sync::{
         Arc,
         atomic::{
-            AtomicU32, AtomicU64,
+            AtomicU64,
             Ordering::{Relaxed, SeqCst},
         },
     },
@@ -26,25 +25,6 @@ pub struct Lane {
     rings: AtomicU64,
     access_log: Arc<AccessLog>,
     beats: AtomicU64,
-    sessions: AtomicU32,
-}
-
-/// The lane of a session, which is counted there until this is dropped.
-#[derive(Debug)]
-pub(super) struct Aboard(Arc<Lane>);
-
-impl Deref for Aboard {
-    type Target = Lane;
-
-    fn deref(&self) -> &Lane {
-        &self.0
-    }
-}
-
-impl Drop for Aboard {
-    fn drop(&mut self) {
-        self.sessions.fetch_sub(1, Relaxed);
-    }
 }
 
 impl Lane {
@@ -58,19 +38,7 @@ impl Lane {
             rings: AtomicU64::new(0),
             access_log,
             beats: AtomicU64::new(0),
-            sessions: AtomicU32::new(0),
         }
-    }
-
-    /// Counts a session in.
-    pub(super) fn board(lane: &Arc<Self>) -> Aboard {
-        lane.sessions.fetch_add(1, Relaxed);
-        Aboard(Arc::clone(lane))
-    }
-
-    /// How many sessions it has.
-    pub(super) fn sessions(&self) -> u32 {
-        self.sessions.load(Relaxed)
     }
 
     /// Where its sessions run.

@@ -10,7 +10,6 @@ use std::{
 };
 
 use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
     net::{SocketAddrAny, SocketFlags, acceptfrom_with},
 };
@@ -20,7 +19,6 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     lane::Lane,
     peer::Peer,
-    roster::{Roster, Watch},
     session::{Session, turn_away},
     socket::{inherited, listening, only_v6, tune},
     unix::{self, SocketFile},
@@ -77,10 +75,7 @@ pub struct Acceptors(Vec<Acceptor>);
 
 #[derive(Debug)]
 struct Acceptor {
-    fd: Arc<OwnedFd>,
-    /// Has connections wake the lane, while it watches.
-    alert: Option<AsyncFd<Arc<OwnedFd>>>,
-    watch: Watch,
+    fd: AsyncFd<OwnedFd>,
     /// Keeps [`Left`] alive for as long as `fd`, a duplicate of it, is open.
     _listener: Arc<OwnedFd>,
     address: Endpoint,
@@ -191,24 +186,17 @@ impl Listener {
     /// # Errors
     /// When there are no descriptors for it, or a lane's poller cannot take them.
     pub fn acceptors(&self, lanes: &[Arc<Lane>]) -> io::Result<Acceptors> {
-        let acceptor = |(lane, watch): (&Arc<Lane>, Watch)| {
+        let acceptor = |lane: &Arc<Lane>| {
             let _inside = lane.runtime().enter();
-            let fd = Arc::new(self.fd.try_clone()?);
             Ok(Acceptor {
-                alert: Some(register(&fd)?),
-                fd,
-                watch,
+                fd: register(self.fd.try_clone()?)?,
                 _listener: Arc::clone(&self.fd),
                 address: self.address.clone(),
                 lane: Arc::clone(lane),
             })
         };
-        lanes
-            .iter()
-            .zip(Roster::watches(lanes))
-            .map(acceptor)
-            .collect::<io::Result<_>>()
-            .map(Acceptors)
+        let acceptors = lanes.iter().map(acceptor);
+        acceptors.collect::<io::Result<_>>().map(Acceptors)
     }
 }
 
@@ -228,18 +216,14 @@ impl Acceptors {
     deprecated,
     reason = "unsound only for types that close or change their descriptor"
 )]
-fn register(fd: &Arc<OwnedFd>) -> io::Result<AsyncFd<Arc<OwnedFd>>> {
-    AsyncFd::with_interest(Arc::clone(fd), Interest::READABLE)
+fn register(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(fd, Interest::READABLE)
 }
 
 /// Why a batch of accepts ended.
 enum Pause {
     /// Nothing waits any more.
     Empty,
-    /// Nothing waited: others were faster.
-    InVain,
-    /// Another lane has less to do, and takes what else comes.
-    Ahead,
     /// Others are to have their turn.
     Turn,
     /// This machine cannot take more connections now.
@@ -247,30 +231,14 @@ enum Pause {
 }
 
 impl Acceptor {
-    async fn run(mut self, service: Arc<Service>, stop: CancellationToken) {
+    async fn run(self, service: Arc<Service>, stop: CancellationToken) {
         let mut stop = pin!(stop.cancelled());
         let mut warned: Option<Instant> = None;
         loop {
-            let Some(alert) = &self.alert else {
-                let called = tokio::select! {
-                    biased;
-                    () = &mut stop => break,
-                    called = self.watch.called() => called,
-                };
-                if !called && !self.has_one_waiting() {
-                    continue;
-                }
-                // Where it is refused, this lane stays back for as long again.
-                self.alert = register(&self.fd).ok();
-                if self.alert.is_some() {
-                    self.watch.is_back();
-                }
-                continue;
-            };
             let mut ready = tokio::select! {
                 biased;
                 () = &mut stop => break,
-                ready = alert.readable() => match ready {
+                ready = self.fd.readable() => match ready {
                     Ok(ready) => ready,
                     // The runtime is shutting down.
                     Err(_) => return,
@@ -278,13 +246,6 @@ impl Acceptor {
             };
             match self.accept_batch(&service) {
                 Pause::Empty => ready.clear_ready(),
-                Pause::InVain => {
-                    ready.clear_ready();
-                    if self.watch.got_none() {
-                        self.alert = None;
-                    }
-                }
-                Pause::Ahead => self.alert = None,
                 Pause::Turn => tokio::task::yield_now().await,
                 Pause::Exhausted(error) => {
                     if warned.is_none_or(|at| at.elapsed() >= SILENCE) {
@@ -301,30 +262,18 @@ impl Acceptor {
         // Who was let in by the kernel before the end is served; closing would reset them.
         // New ones may come all the while, and are not waited for.
         let until = Instant::now() + BACKLOG_SERVED;
-        while let Pause::Turn | Pause::Ahead = self.accept_batch(&service)
+        while let Pause::Turn = self.accept_batch(&service)
             && Instant::now() < until
         {
             tokio::task::yield_now().await;
         }
     }
 
-    /// Whether a connection waits, for whatever reason nobody has taken it.
-    fn has_one_waiting(&self) -> bool {
-        let mut fds = [PollFd::new(&self.fd, PollFlags::IN)];
-        poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
-    }
-
     fn accept_batch(&self, service: &Arc<Service>) -> Pause {
-        for already in 0..BATCH {
+        for _ in 0..BATCH {
             let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
             match acceptfrom_with(self.fd.as_fd(), flags) {
-                Ok((client, peer)) => {
-                    self.admit(service, client, self.peer(peer));
-                    if self.watch.got_one() {
-                        return Pause::Ahead;
-                    }
-                }
-                Err(Errno::AGAIN) if already == 0 => return Pause::InVain,
+                Ok((client, peer)) => self.admit(service, client, self.peer(peer)),
                 Err(Errno::AGAIN) => return Pause::Empty,
                 Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
                     return Pause::Exhausted(error);
@@ -355,7 +304,7 @@ impl Acceptor {
             counters.refused.service_full.increment();
             return turn_away(client);
         };
-        let lane = Lane::board(&self.lane);
+        let lane = Arc::clone(&self.lane);
         let mut session = Session::new(entry, lane, peer);
         let terms = &view.terms;
         // Who is announced by somebody else is let in when that is known.

@@ -19,7 +19,6 @@ pub mod listener;
 pub mod peer;
 mod pipe;
 mod relay;
-mod roster;
 mod session;
 mod socket;
 mod sockopt;

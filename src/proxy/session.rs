@@ -5,6 +5,7 @@ use std::{
     io,
     net::SocketAddr,
     os::fd::OwnedFd,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -13,7 +14,7 @@ use super::{
     connecting::{is_ours, is_port_shortage},
     ending::{Ending, Side, Timeout},
     flow::{self, Flow},
-    lane::Aboard,
+    lane::Lane,
     peer::Peer,
     relay::{Clock, Flows, Relay},
     socket::{Socket, reset},
@@ -24,7 +25,7 @@ use crate::balance::{Lease, NoHost, Service, admission::Place, service::Entry};
 #[derive(Debug)]
 pub(super) struct Session {
     entry: Entry,
-    pub(super) lane: Aboard,
+    pub(super) lane: Arc<Lane>,
     /// Who connected to us.
     pub(super) peer: Peer,
     /// Who the client is: the peer, or whom it speaks for.
@@ -47,7 +48,7 @@ pub(super) struct Connected {
 
 impl Session {
     /// A session with whoever connected from `peer`, counted in by `entry`.
-    pub(super) fn new(entry: Entry, lane: Aboard, peer: Peer) -> Self {
+    pub(super) fn new(entry: Entry, lane: Arc<Lane>, peer: Peer) -> Self {
         Self {
             entry,
             lane,
