@@ -76,7 +76,9 @@ fn every_door_lets_a_role_do_the_same_with_the_same_outcome() {
             way.map(|mut way| go_through(name, way.as_mut()))
         })
     });
-    let all = all.map(|one| one.join().unwrap());
+    // All first: a node that is still asked would outlive this process.
+    let all = all.map(std::thread::JoinHandle::join);
+    let all = all.map(Result::unwrap);
     let first = all[0].as_ref().unwrap();
     for ((name, _), transcript) in WAYS.iter().zip(&all) {
         let Some(transcript) = transcript else {
