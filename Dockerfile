@@ -10,10 +10,14 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --user-group --home-dir /var/lib/pointsman --uid 10001 pointsman \
-    && install -d -o pointsman -g pointsman -m 0700 /var/lib/pointsman
+    && install -d -o pointsman -g pointsman -m 0755 /run/pointsman \
+    && install -d -o pointsman -g pointsman -m 0700 /var/lib/pointsman \
+    && echo 'service = []' | install -o pointsman -g pointsman -m 0600 /dev/stdin \
+        /var/lib/pointsman/services.toml
 COPY --from=build /src/target/release/pointsman /usr/bin/pointsman
 USER pointsman
-ENV STATE_DIRECTORY=/var/lib/pointsman
+# The latter is where `docker exec NAME pointsman …` looks for it.
+ENV STATE_DIRECTORY=/var/lib/pointsman RUNTIME_DIRECTORY=/run/pointsman
 VOLUME /var/lib/pointsman
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/bin/pointsman"]

@@ -66,7 +66,9 @@ async fn reload(control: &Control) {
     match answer.error {
         None => {
             let (revision, diff) = (answer.revision, &answer.diff);
-            tracing::info!(revision, ?diff, settings = %answer.data, "reloaded");
+            let named = |key: &str| answer.data.get(key).map(ToString::to_string);
+            let (settings, restart) = (named("settings"), named("restart"));
+            tracing::info!(revision, ?diff, settings, restart, "reloaded");
         }
         Some(error) => tracing::error!(%error, "not reloaded"),
     }

@@ -14,7 +14,7 @@ pub(super) fn say(recorded: &Recorded) {
     }
     let text = |key: &str| event.data.get(key).and_then(Value::as_str);
     let number = |key: &str| event.data.get(key).and_then(Value::as_u64);
-    let ok = event.data.get("ok").and_then(Value::as_bool);
+    let flag = |key: &str| event.data.get(key).and_then(Value::as_bool);
     let arguments = event.data.get("arguments").map(ToString::to_string);
     tracing::info!(
         target: "pointsman::audit",
@@ -26,7 +26,8 @@ pub(super) fn say(recorded: &Recorded) {
         from = text("from"),
         command = text("command"),
         arguments,
-        ok,
+        dry_run = flag("dry_run"),
+        ok = flag("ok"),
         code = text("code"),
         reason = text("reason"),
         because = text("because").or(text("message")),

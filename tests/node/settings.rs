@@ -131,8 +131,9 @@ async fn a_dry_run_of_a_reload_tries_the_settings_and_takes_in_none() {
     let dry = || json!({"command": "reload", "dry_run": true});
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
+    let cannot_listen = format!("admin.http: cannot listen on {address}: address in use");
     for (settings, code, says) in [
-        (with_http(&address), "failed", address.as_str()),
+        (with_http(&address), "failed", cannot_listen.as_str()),
         (
             config(
                 "[bus]\nbrokers = [\"stomp://127.0.0.1:9\"]\nlogin = \"a\"\npasscode = { file = \"none\" }",
@@ -156,6 +157,7 @@ async fn a_dry_run_of_a_reload_tries_the_settings_and_takes_in_none() {
         assert_eq!(node.done(dry())["data"], told);
         assert!(!node.folder.join("other.sock").exists());
     }
+    eventually!(node.log().matches(" dry_run=true ok=true ").count() == 2);
     assert_eq!(node.done(reload())["data"], told);
     let who = json!({"command": WHO});
     assert_eq!(node.ask_at("other.sock", &who).unwrap().0, 200);

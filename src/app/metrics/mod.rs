@@ -34,7 +34,7 @@ use crate::{
 
 /// Why figures cannot be shown.
 #[derive(Debug, thiserror::Error)]
-#[error("metrics: {address}: {source}")]
+#[error("metrics: cannot listen on {address}: {}", source.kind())]
 pub struct MetricsError {
     address: SocketAddr,
     source: io::Error,

@@ -46,12 +46,11 @@ pub(in crate::cli) fn event(event: &Value, colour: bool) -> String {
 }
 
 fn detail(key: &str, value: &Value) -> String {
-    let value = plain(value);
-    let (key, bare) = (
-        plain(&key.into()),
-        !value.is_empty() && !value.contains(' '),
-    );
-    match bare {
+    // A text of several lines is quoted as it is: what a terminal would obey is escaped then.
+    let value = value.as_str().map_or_else(|| plain(value), str::to_owned);
+    let key = plain(&key.into());
+    let is_parted = |c: char| c == ' ' || c.is_control();
+    match !value.is_empty() && !value.contains(is_parted) {
         true => format!("{key}={value}"),
         false => format!("{key}={value:?}"),
     }
@@ -72,6 +71,15 @@ mod tests {
         });
         let line = "2026-11-22T10:00:00.123Z  42  host.down  web/blue/w1  by=probe  hosts=3  \
                     reason=\"connection refused\"";
+        assert_eq!(event(&found, false), line);
+    }
+
+    #[test]
+    fn a_text_of_several_lines_stays_on_one_and_moves_no_terminal() {
+        let found = json!({"type": "pointsman.admin.command", "data": {
+            "message": "two\nproblems", "reason": "\u{1b}[2J",
+        }});
+        let line = r#"admin.command  message="two\nproblems"  reason="\u{1b}[2J""#;
         assert_eq!(event(&found, false), line);
     }
 }

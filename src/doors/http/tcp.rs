@@ -48,7 +48,7 @@ pub enum TcpError {
     #[error(transparent)]
     Certificate(#[from] CertificateError),
     /// The system refused.
-    #[error("admin.http: {0}: {1}")]
+    #[error("admin.http: cannot listen on {}: {}", .0, .1.kind())]
     Refused(SocketAddr, io::Error),
 }
 

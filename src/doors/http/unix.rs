@@ -39,16 +39,16 @@ const BACKLOG: i32 = 256;
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
     /// Another process answers on it.
-    #[error("{}: another process answers on this socket", .0.display())]
+    #[error("admin.socket: {}: another process answers on this socket", .0.display())]
     InUse(PathBuf),
     /// There is a file, and it is no socket.
-    #[error("{}: there is a file here that is not a socket", .0.display())]
+    #[error("admin.socket: {}: there is a file here that is not a socket", .0.display())]
     NotASocket(PathBuf),
     /// No group of this name.
     #[error("there is no group {0:?} on this machine, which admin.socket_group names")]
     NoGroup(String),
     /// The system refused.
-    #[error("{}: {}", .0.display(), .1)]
+    #[error("admin.socket: cannot listen on {}: {}", .0.display(), .1)]
     Refused(PathBuf, io::Error),
 }
 
