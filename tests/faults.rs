@@ -66,9 +66,14 @@ async fn weigh(admin: &mut Admin, weight: u32) -> Option<(String, String)> {
     (answer["ok"] == false).then(|| (text("code"), text("message")))
 }
 
+/// The weight that the first host is to have, which is the one that it has.
 async fn weight(admin: &mut Admin) -> Value {
     let shown = admin.data(json!({"command": "show"})).await;
-    shown["services"][0]["group"][0]["host"][0]["weight"].clone()
+    let wanted = &shown["services"][0]["group"][0]["host"][0]["weight"];
+    let status = admin.data(json!({"command": "status"})).await;
+    let runs = &status["services"][0]["groups"][0]["hosts"][0]["weight"];
+    assert_eq!(runs, wanted, "what runs is not what is wanted");
+    wanted.clone()
 }
 
 /// A connection through the node.

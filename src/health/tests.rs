@@ -153,6 +153,7 @@ fn a_host_whose_sessions_fail_is_readmitted_after_its_time_and_by_a_probe_where_
     group.tick(40_000);
     assert_eq!(usable(&group, 2), [2], "not by hope");
     assert_eq!(group.observe(&name(1), 40_000, outcome(false)), Some(500));
+    assert_eq!(usable(&group, 2), [2], "nor by a probe that fails");
     probe(&mut group, 1, 41_000, "+");
     assert_eq!(usable(&group, 2), [1, 2]);
     let expected = [
@@ -161,6 +162,19 @@ fn a_host_whose_sessions_fail_is_readmitted_after_its_time_and_by_a_probe_where_
         "w1 readmitted by probe",
     ];
     assert_eq!(flips(&mut group), expected);
+}
+
+#[test]
+fn where_the_share_is_ejected_the_next_one_that_fails_stays() {
+    let outlier = json!({"max_ejected": "50%"});
+    let mut group = group(&wanted(4, json!({"outlier": outlier})));
+    for index in 1..=3 {
+        group.count(&name(index), 1000, 5);
+    }
+    assert_eq!(usable(&group, 4), [3, 4]);
+    group.tick(1000);
+    let expected = ["w1 ejected by outlier", "w2 ejected by outlier"];
+    assert_eq!(flips(&mut group), expected, "nobody makes room for another");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::{
     cell::RefCell,
     io,
+    os::fd::BorrowedFd,
     task::{Context, Poll, ready},
 };
 
@@ -266,7 +267,12 @@ impl Flow {
         };
         // A pipe has so many places, and a packet takes up one, however small it is: a full pipe
         // is not told from an empty socket by how much was moved.
-        let read = source.poll_read(cx, None, |fd| pipe.fill(fd));
+        let fill = |fd: BorrowedFd<'_>| pipe.fill(fd);
+        let read = if self.eager {
+            source.try_read(fill)
+        } else {
+            source.poll_read(cx, None, fill)
+        };
         let bytes = match &read {
             Poll::Ready(Ok(read)) => read.bytes,
             Poll::Ready(Err(_)) | Poll::Pending => 0,

@@ -192,6 +192,18 @@ impl Socket {
         }
     }
 
+    /// The same without asking whether there is anything. Pending says only that there was not:
+    /// nobody is woken for it.
+    pub(super) fn try_read(
+        &self,
+        call: impl FnOnce(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<Read>> {
+        match call(self.0.get_ref().as_fd()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+            done => Poll::Ready(done.map(Read::some)),
+        }
+    }
+
     /// Whether urgent data has ever come: a receive stops short at it, and more may follow.
     fn has_urgent(&self) -> bool {
         self.0.try_io(Interest::PRIORITY, |_| Ok(())).is_ok()

@@ -16,7 +16,7 @@ use super::{
     Broker, Delivery, Error, Incoming, Link, Options,
     client::Order,
     dial::{Beats, Connected, Stream, complaint},
-    frame::{Decoder, Frame, Limits, ServerCommand},
+    frame::{Decoder, Frame, Headers, Limits, ServerCommand},
     receipts::{Receipts, Waiting},
     registry::{Overrun, Registry},
     writer,
@@ -162,8 +162,6 @@ impl Session<'_> {
     }
 
     fn frame(&mut self, frame: Frame) -> Result<(), Ended> {
-        let receipt = frame.headers.get("receipt-id");
-        let waiting = receipt.and_then(|id| self.receipts.take(id));
         match frame.command {
             ServerCommand::Connected => Err(Ended::Broken("a second CONNECTED".to_owned())),
             ServerCommand::Message => {
@@ -179,12 +177,13 @@ impl Session<'_> {
                     Ended::Broken(format!("{more}, from {destination}"))
                 })
             }
-            ServerCommand::Receipt => {
-                waiting.map_or(Ok(()), |waiting| self.answer(waiting, Ok(())))
-            }
+            ServerCommand::Receipt => match self.waiting(&frame.headers) {
+                Some(waiting) => self.answer(waiting, Ok(())),
+                None => Ok(()),
+            },
             ServerCommand::Error => {
                 let why = complaint(&frame.headers);
-                match waiting {
+                match self.waiting(&frame.headers) {
                     Some(waiting) => self.answer(waiting, Err(why)),
                     None => {
                         // The broker hangs up after this.
@@ -194,6 +193,12 @@ impl Session<'_> {
                 }
             }
         }
+    }
+
+    /// Who waits for the receipt that a RECEIPT or an ERROR names. To be asked of no MESSAGE: its
+    /// sender may have given it any header.
+    fn waiting(&mut self, headers: &Headers) -> Option<Waiting> {
+        self.receipts.take(headers.get("receipt-id")?)
     }
 
     /// Tells who waited for a receipt what came of it.

@@ -26,8 +26,8 @@ use crate::{
 pub(crate) struct Site {
     pub(crate) node: Node,
     pub(crate) name: String,
-    /// How a user of the broker connects to it.
-    options: Box<dyn Fn(&str) -> Options>,
+    /// How a user of the broker connects to it, but for who that is.
+    options: Options,
 }
 
 impl Site {
@@ -35,17 +35,24 @@ impl Site {
     pub(crate) async fn start(broker: &ActiveMq, place: &str, more: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let name = format!("lb{}", NEXT.fetch_add(1, Relaxed));
+        let node = Node::start(&config(broker, place, &name, more)).await;
+        Self::of(node, name, broker.options_at(place, ""))
+    }
+
+    /// `node` called `name`, at the broker to which `options` lead.
+    pub(crate) fn of(node: Node, name: String, options: Options) -> Self {
         Self {
-            node: Node::start(&config(broker, place, &name, more)).await,
+            node,
             name,
-            options: {
-                let options = broker.options_at(place, "");
-                Box::new(move |user| Options {
-                    login: Some(user.to_owned()),
-                    passcode: Some(user.into()),
-                    ..options.clone()
-                })
-            },
+            options,
+        }
+    }
+
+    fn options(&self, user: &str) -> Options {
+        Options {
+            login: Some(user.to_owned()),
+            passcode: Some(user.into()),
+            ..self.options.clone()
         }
     }
 
@@ -59,7 +66,7 @@ impl Site {
 
     /// Somebody who asks it.
     pub(crate) async fn caller(&self, broker_user: &str) -> Caller {
-        let caller = Caller::open((self.options)(broker_user), "pointsman", &self.name).await;
+        let caller = Caller::open(self.options(broker_user), "pointsman", &self.name).await;
         caller.unwrap()
     }
 
@@ -162,7 +169,7 @@ impl Heard {
 
 impl Hand {
     pub(crate) async fn at(site: &Site, user: &str) -> Self {
-        let client = Client::open((site.options)(user));
+        let client = Client::open(site.options(user));
         let subscribe = Subscribe {
             destination: "/temp-queue/by-hand".to_owned(),
             acknowledge: Acknowledge::Auto,

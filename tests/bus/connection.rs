@@ -59,6 +59,7 @@ async fn messages_cross_it_plain_and_over_tls_whatever_is_in_them() {
         for body in ["{\"a\":1}", "a\0b\0", "é\n\n", &"x".repeat(65_537)] {
             let send = Send::new(&*queue)
                 .header("odd:one", " a:b\\c\nd\r ")
+                .header("receipt-id", "2")
                 .body(body);
             operator.send(send).await.unwrap();
             let delivery = message(&mut commands).await;
@@ -66,6 +67,8 @@ async fn messages_cross_it_plain_and_over_tls_whatever_is_in_them() {
             assert_eq!(header("JMSXUserID"), Some("operator"));
             assert_eq!(header("destination"), Some(&*queue));
             assert_eq!(header("odd:one"), Some(" a:b\\c\nd\r "));
+            // The broker hands it on; it is no receipt for that.
+            assert_eq!(header("receipt-id"), Some("2"));
             let expected = match body.len() {
                 65_537 => Body::TooLong(65_537),
                 _ => Body::Whole(body.as_bytes().to_vec()),

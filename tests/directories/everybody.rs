@@ -15,8 +15,9 @@ use crate::{
     activemq::ActiveMq,
     bus_door::{self, BusDoor},
     node::{Node, Reply},
+    over_tls::{OverTls, door},
     radius::FreeRadius,
-    site::{OverTls, SERVICES, door, token, weight},
+    site::{SERVICES, token, weight},
     slapd::Slapd,
 };
 

@@ -22,6 +22,8 @@ mod ldap;
 mod ldap_hostile;
 #[path = "../support/node.rs"]
 mod node;
+#[path = "../support/over_tls.rs"]
+mod over_tls;
 mod radius;
 mod radius_doors;
 mod real;

@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 use crate::{
     eventually,
     node::Node,
+    over_tls::{OverTls, door},
     radius::FreeRadius,
     real::installed,
-    site::{OverTls, SERVICES, door, token, weight},
+    site::{SERVICES, token, weight},
 };
 
 fn config(server: &FreeRadius, secret: &str, trust: &str) -> String {

@@ -11,6 +11,8 @@
 )]
 
 mod answers;
+#[path = "../support/certificate.rs"]
+mod certificate;
 mod certificates;
 mod hostile;
 mod peers;

@@ -27,6 +27,8 @@ use serde_json::{Value, json};
 use tokio::runtime::{self, Runtime};
 
 mod agent;
+#[path = "../support/certificate.rs"]
+mod certificate;
 mod contract;
 mod exec;
 mod hosts;
@@ -34,6 +36,7 @@ mod http;
 #[cfg(feature = "server")]
 mod tls;
 
+use certificate::certificate;
 use hosts::{Host, Manner};
 
 /// The tests count descriptors and processes, so they go one after the other.

@@ -144,9 +144,19 @@ impl Node {
 
     /// How much memory it has in use, in bytes.
     pub fn memory(&self) -> usize {
+        self.bytes("VmRSS:")
+    }
+
+    /// How much memory it has had in use at most, in bytes.
+    pub fn most_memory(&self) -> usize {
+        self.bytes("VmHWM:")
+    }
+
+    /// What the system says of it in KiB, in bytes.
+    fn bytes(&self, what: &str) -> usize {
         let id = self.child.as_ref().unwrap().id();
         let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(what));
         let kib: usize = line
             .unwrap()
             .trim()

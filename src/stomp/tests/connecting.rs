@@ -34,10 +34,14 @@ async fn a_broker_that_refuses_the_login_or_speaks_another_version_is_passed_ove
             "stomp://one:61613: the broker speaks STOMP \"1.0\", and not 1.2",
         ),
         (
-            "HTTP/1.1 200 OK\n",
-            "stomp://two:61613: \"HTTP/1.1 2\" is no command of a broker",
+            &format!("CONNECTED\nversion:{}\n\n\0", "9".repeat(8000)),
+            "stomp://two:61613: the broker speaks STOMP \"99999999999999999999\", and not 1.2",
         ),
-        ("", "stomp://one:61613: no answer within 5s"),
+        (
+            "HTTP/1.1 200 OK\n",
+            "stomp://one:61613: \"HTTP/1.1 2\" is no command of a broker",
+        ),
+        ("", "stomp://two:61613: no answer within 5s"),
     ] {
         let mut fake = dialled.recv().await.unwrap();
         fake.expect("CONNECT").await;

@@ -50,6 +50,30 @@ async fn a_subscription_that_is_refused_says_so_and_holds_nothing_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_message_whose_sender_gave_it_a_receipt_id_is_no_receipt() {
+    let (client, mut dialled) = client();
+    let mut subscription = client
+        .subscribe(subscribe(Acknowledge::Individually, 9))
+        .await
+        .unwrap();
+    let mut fake = dialled.recv().await.unwrap();
+    fake.greet().await;
+    let sent = fake.expect("SUBSCRIBE").await;
+    let forged = "MESSAGE\nsubscription:1\nreceipt-id:1\n\n\0MESSAGE\nreceipt-id:2\n\n\0";
+    fake.say(forged).await;
+    delivery(subscription.next().await);
+    fake.confirm(&sent).await;
+    client.up(SECOND).await.unwrap();
+    assert_eq!(subscription.next().await, Some(Incoming::Ready));
+    let sending = client.begin(note("hi")).await.unwrap();
+    let sent = fake.expect("SEND").await;
+    fake.say(forged).await;
+    delivery(subscription.next().await);
+    fake.confirm(&sent).await;
+    assert_eq!(sending.confirmed().await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_message_is_acknowledged_where_it_came_from_or_not_at_all() {
     let (client, mut dialled, mut fake) = connected().await;
     let mut subscription = client

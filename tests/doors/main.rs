@@ -3,38 +3,45 @@
 #![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod support;
-
-#[path = "support/activemq.rs"]
+#[path = "../support/activemq.rs"]
 mod activemq;
-#[path = "doors/bus.rs"]
+mod api;
 mod bus;
-#[path = "support/node.rs"]
+#[path = "../support/certificate.rs"]
+mod certificate;
+mod cli;
+mod library;
+#[path = "../support/node.rs"]
 mod node;
-#[path = "doors/paper.rs"]
+#[path = "../support/over_tls.rs"]
+mod over_tls;
 mod paper;
-#[path = "doors/table.rs"]
+#[path = "../support/mod.rs"]
+mod support;
 mod table;
-#[path = "doors/ways.rs"]
 mod ways;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use api::Api;
 use bus::Bus;
+use cli::Cli;
+use library::Library;
 use pointsman::model::catalogue::CATALOGUE;
 use serde_json::{Value, json};
 use table::{Row, WHO, rows};
 use tokio::runtime::Runtime;
-use ways::{Api, Cli, Library, Way};
+use ways::Way;
 
 /// `None` where the machine does not have what it takes.
 type Open = fn(&Runtime) -> Option<Box<dyn Way + '_>>;
 
-const WAYS: [(&str, Open); 5] = [
+const WAYS: [(&str, Open); 6] = [
     ("Unix socket", |runtime| {
-        Some(Box::new(Api::new(runtime, false)))
+        Some(Box::new(Api::over_socket(runtime)))
     }),
-    ("HTTP", |runtime| Some(Box::new(Api::new(runtime, true)))),
+    ("HTTP", |runtime| Some(Box::new(Api::over_tcp(runtime)))),
+    ("HTTPS", |runtime| Some(Box::new(Api::over_tls(runtime)?))),
     ("command line", |runtime| Some(Box::new(Cli::new(runtime)))),
     ("library", |runtime| Some(Box::new(Library::new(runtime)))),
     ("message bus", |runtime| Some(Box::new(Bus::new(runtime)?))),
@@ -69,7 +76,9 @@ fn every_door_lets_a_role_do_the_same_with_the_same_outcome() {
             way.map(|mut way| go_through(name, way.as_mut()))
         })
     });
-    let all = all.map(|one| one.join().unwrap());
+    // All first: a node that is still asked would outlive this process.
+    let all = all.map(std::thread::JoinHandle::join);
+    let all = all.map(Result::unwrap);
     let first = all[0].as_ref().unwrap();
     for ((name, _), transcript) in WAYS.iter().zip(&all) {
         let Some(transcript) = transcript else {
