@@ -16,7 +16,9 @@ const MOST: u64 = 1024;
 /// # Errors
 /// When one cannot be told apart, or they are said to be too many.
 pub(super) fn sockets() -> io::Result<Vec<(Key, OwnedFd)>> {
-    let count = env::var("LISTEN_FDS").ok().and_then(|count| count.parse().ok());
+    let count = env::var("LISTEN_FDS")
+        .ok()
+        .and_then(|count| count.parse().ok());
     if count.is_some_and(|count: u64| count > MOST) {
         let message = format!("LISTEN_FDS: at most {MOST} sockets can be handed over");
         return Err(io::Error::other(message));

@@ -133,5 +133,9 @@ async fn a_manager_that_does_not_read_holds_up_no_command() {
         node.done(json!({"command": "status"}));
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
 }
