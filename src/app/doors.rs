@@ -111,8 +111,9 @@ impl Doors {
             Some(there) if *there == wanted => return Ok(Box::new(|| {})),
             Some(there) if there.path == wanted.path => SocketDoor::beside(&wanted.path, group)?,
             Some(_) | None => match self.inherited.socket(&wanted.path) {
-                Some(fd) => SocketDoor::inherit(fd, &wanted.path, group)?,
-                None => SocketDoor::bind(&wanted.path, group)?,
+                // One whose file was removed is bound anew: nobody could connect to it.
+                Some(fd) if wanted.path.exists() => SocketDoor::inherit(fd, &wanted.path, group)?,
+                Some(_) | None => SocketDoor::bind(&wanted.path, group)?,
             },
         };
         let (stop, api) = self.api();

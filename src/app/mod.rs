@@ -151,7 +151,7 @@ impl App {
         let recorded = app.control.block_on(node.succeed(past));
         recorded.map_err(NodeError::Succession)?;
         app.balancer.begin_to_accept();
-        from.serving()?;
+        from.serving();
         node.settle();
         app.notify.ready_in_place_of_another();
         app.node = Some(node);

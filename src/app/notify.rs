@@ -5,13 +5,7 @@ use std::{
     env,
     ffi::OsStr,
     io,
-    os::{
-        linux::net::SocketAddrExt,
-        unix::{
-            ffi::OsStrExt,
-            net::{SocketAddr, UnixDatagram},
-        },
-    },
+    os::unix::{ffi::OsStrExt, net::UnixDatagram},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -19,9 +13,12 @@ use std::{
     time::Duration,
 };
 
-use rustix::time::{ClockId, clock_gettime};
+use rustix::{
+    net::{SendFlags, SocketAddrUnix, sendto},
+    time::{ClockId, clock_gettime},
+};
 
-/// How long a service manager that does not read may hold us up.
+/// How long a service manager that does not read may hold us up with what it has to know.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// What is asked for beside the time that sessions have to end.
 const MARGIN: Duration = Duration::from_secs(15);
@@ -33,7 +30,7 @@ pub(super) struct Notify(Option<Arc<Manager>>);
 #[derive(Debug)]
 struct Manager {
     socket: UnixDatagram,
-    address: SocketAddr,
+    address: SocketAddrUnix,
     /// Another process speaks for the service by now.
     hushed: AtomicBool,
 }
@@ -91,20 +88,31 @@ impl Notify {
 
     /// How things are, in a line for people.
     pub(super) fn status(&self, line: &str) {
-        self.tell(&format!("STATUS={line}"));
+        self.mention(&format!("STATUS={line}"));
     }
 
     /// We are alive.
     pub(super) fn watchdog(&self) {
-        self.tell("WATCHDOG=1");
+        self.mention("WATCHDOG=1");
     }
 
+    /// What the manager has to know: it may take its time.
     fn tell(&self, message: &str) {
+        self.send(message, SendFlags::empty());
+    }
+
+    /// What is said again and again: whoever does not read it does not hold us up.
+    fn mention(&self, message: &str) {
+        self.send(message, SendFlags::DONTWAIT);
+    }
+
+    fn send(&self, message: &str, flags: SendFlags) {
         let manager = self.0.as_ref();
         let Some(manager) = manager.filter(|manager| !manager.hushed.load(Relaxed)) else {
             return;
         };
-        if let Err(error) = manager.tell(message) {
+        let sent = sendto(&manager.socket, message.as_bytes(), flags, &manager.address);
+        if let Err(error) = sent {
             tracing::debug!(%error, message, "the service manager was not told");
         }
     }
@@ -113,9 +121,9 @@ impl Notify {
 impl Manager {
     fn at(name: &OsStr) -> io::Result<Self> {
         let address = match name.as_bytes() {
-            [b'/', ..] => SocketAddr::from_pathname(name)?,
+            [b'/', ..] => SocketAddrUnix::new(name)?,
             // Linux's sockets without a file: unix(7), "Abstract".
-            [b'@', rest @ ..] => SocketAddr::from_abstract_name(rest)?,
+            [b'@', rest @ ..] => SocketAddrUnix::new_abstract_name(rest)?,
             _ => return Err(io::Error::other("it begins with neither / nor @")),
         };
         let socket = UnixDatagram::unbound()?;
@@ -127,16 +135,12 @@ impl Manager {
             hushed,
         })
     }
-
-    fn tell(&self, message: &str) -> io::Result<()> {
-        self.socket
-            .send_to_addr(message.as_bytes(), &self.address)
-            .map(drop)
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::{linux::net::SocketAddrExt, unix::net::SocketAddr};
+
     use super::*;
 
     fn heard(name: &OsStr, listener: &UnixDatagram) {

@@ -55,3 +55,15 @@ async fn a_socket_that_systemd_holds_is_taken_by_the_service_with_its_address() 
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn more_sockets_than_anybody_hands_over_are_refused_at_once() {
+    let node = Node::prepare(&config(&[]));
+    let run = "LISTEN_PID=$$ LISTEN_FDS=2147483647 exec \"$0\" run pointsman.toml";
+    let mut command = Command::new("timeout");
+    command.args(["10", "sh", "-c", run, env!("CARGO_BIN_EXE_pointsman")]);
+    let output = command.current_dir(&node.folder).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("LISTEN_FDS: at most 1024 sockets"), "{said}");
+}

@@ -10,6 +10,7 @@ mod activation;
 mod backup;
 mod load;
 mod manager;
+mod mishaps;
 #[path = "../support/node.rs"]
 mod node;
 mod notifying;

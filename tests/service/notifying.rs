@@ -1,11 +1,16 @@
 //! What the service manager is told, and when.
 
-use std::time::{Duration, Instant};
+use std::{
+    os::unix::net::UnixDatagram,
+    time::{Duration, Instant},
+};
 
 use rustix::{
     process::Signal,
     time::{ClockId, clock_gettime},
 };
+
+use serde_json::json;
 
 use crate::{config, eventually, manager::Manager, node::Node, support::echo};
 
@@ -107,4 +112,30 @@ async fn a_watchdog_that_is_meant_for_another_process_is_not_fed() {
     eventually!(!manager.told("STATUS").is_empty());
     assert!(manager.told("WATCHDOG").is_empty());
     node.down().await;
+}
+
+#[tokio::test]
+async fn a_manager_that_does_not_read_holds_up_no_command() {
+    let mut node = Node::prepare(&config(&[echo().await]));
+    let path = node.folder.join("notify");
+    let _deaf = UnixDatagram::bind(&path).unwrap();
+    let full = UnixDatagram::unbound().unwrap();
+    full.set_nonblocking(true).unwrap();
+    while full.send_to(b"STATUS=as ever", &path).is_ok() {}
+    let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    node.environment = vec![
+        variable("NOTIFY_SOCKET", path.to_str().unwrap()),
+        variable("WATCHDOG_USEC", "200000"),
+    ];
+    node.up().await;
+    let began = Instant::now();
+    for _ in 0..20 {
+        node.done(json!({"command": "status"}));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
 }

@@ -229,7 +229,7 @@ async fn a_unix_socket_keeps_its_file_and_serves_all_along_and_goes_with_the_las
     assert!(!path.exists());
 }
 
-async fn echoed(client: &mut UnixStream) -> std::io::Result<[u8; 5]> {
+pub(super) async fn echoed(client: &mut UnixStream) -> std::io::Result<[u8; 5]> {
     client.write_all(b"hello").await?;
     let mut answer = [0; 5];
     soon(client.read_exact(&mut answer)).await?;

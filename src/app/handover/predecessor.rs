@@ -108,11 +108,12 @@ impl Predecessor {
     }
 
     /// Says that we accept. From here on we are on our own.
-    pub(in crate::app) fn serving(&self) -> io::Result<()> {
-        self.say(&FromNew::Serving {})?;
-        // The old process speaks for the service until it has said this, or is gone.
-        let _ = self.hear();
-        Ok(())
+    pub(in crate::app) fn serving(&self) {
+        #[cfg(debug_assertions)]
+        orphan_if_asked();
+        // The old process speaks for the service until it has said this, or is gone. Where it
+        // cannot hear us it is gone: otherwise it would have ended us.
+        let _ = self.say(&FromNew::Serving {}).and_then(|()| self.hear());
     }
 
     fn say(&self, message: &FromNew) -> io::Result<()> {
@@ -143,6 +144,23 @@ fn break_if(step: &str) {
             std::thread::sleep(Duration::from_secs(600));
         }
         std::process::abort();
+    }
+}
+
+/// The same for one that kills the old process at the last moment, and waits until it is gone.
+#[cfg(debug_assertions)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "that it blocks is what it is for"
+)]
+fn orphan_if_asked() {
+    use rustix::process::{Signal, getppid, kill_process};
+    let asked = env::var("POINTSMAN_FAULT").is_ok_and(|switch| switch == "upgrade:orphan");
+    if let Some(old) = getppid().filter(|_| asked) {
+        let _ = kill_process(old, Signal::KILL);
+        while getppid() == Some(old) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 

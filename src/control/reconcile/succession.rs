@@ -28,10 +28,7 @@ impl Runtime {
     /// When one is no socket that listens.
     pub(in crate::control) fn inherit(&mut self, listeners: Vec<(Key, OwnedFd)>) -> io::Result<()> {
         let listeners = listeners.into_iter();
-        let listeners = listeners.map(|(key, fd)| {
-            let listener = Listener::inherit(fd, &key.0)?;
-            Ok((key, listener))
-        });
+        let listeners = listeners.filter_map(|(key, fd)| inherited(key, fd).transpose());
         self.inheritance = Some(Inheritance {
             listeners: listeners.collect::<io::Result<_>>()?,
             waiting: Vec::new(),
@@ -81,5 +78,18 @@ impl Runtime {
         listening
             .map(|(key, listening)| Ok((key.clone(), listening.listener.duplicate()?)))
             .collect()
+    }
+}
+
+/// The listener that `fd` is; none where the file of a Unix socket was removed, which nobody can
+/// connect to any more: it is bound anew.
+fn inherited(key: Key, fd: OwnedFd) -> io::Result<Option<(Key, Listener)>> {
+    match Listener::inherit(fd, &key.0) {
+        Ok(listener) => Ok(Some((key, listener))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            tracing::warn!(address = %key.0, "the file of a socket was removed; it is bound anew");
+            Ok(None)
+        }
+        Err(error) => Err(io::Error::new(error.kind(), format!("{}: {error}", key.0))),
     }
 }
