@@ -2,14 +2,17 @@
 //! It must not know how the two sides came to be connected.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     io,
     pin::{Pin, pin},
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use tokio::time::{Sleep, sleep_until};
+use tokio::{
+    sync::futures::Notified,
+    time::{Sleep, sleep_until},
+};
 
 use super::{
     ending::{Ending, Side, Timeout},
@@ -20,10 +23,14 @@ use super::{
 use crate::balance::{counters::Bytes, view::Timeouts};
 
 /// A session whose two sides are connected.
-pub(super) struct Relay<'a> {
+pub(super) struct Relay<'a, Asked> {
     pub(super) client: &'a Socket,
     pub(super) host: &'a Socket,
     pub(super) flows: &'a mut Flows,
+    pub(super) lane: &'a Lane,
+    /// Is told how long no byte has come, whenever the lane's bell rings, and says whether the
+    /// session is to end now.
+    pub(super) asked_to_end: Asked,
     pub(super) clock: Clock,
     /// What is counted: of the host, and of the service.
     pub(super) meters: [&'a Bytes; 2],
@@ -95,27 +102,18 @@ struct Alarm<'a> {
     last_look: Option<Instant>,
 }
 
-impl Relay<'_> {
-    /// Carries the bytes until the session ends. Whenever the lane's bell rings, `asked_to_end` is
-    /// told how long no byte has come, and says whether that is now.
-    pub(super) async fn run(
-        &mut self,
-        lane: &Lane,
-        asked_to_end: impl Fn(Duration) -> Option<Ending>,
-    ) -> Ending {
-        if let Some(ending) = self.carry(lane, &asked_to_end, None).await {
+impl<'a, Asked: Fn(Duration) -> Option<Ending>> Relay<'a, Asked> {
+    /// Carries the bytes until the session ends.
+    pub(super) async fn run(&mut self) -> Ending {
+        if let Some(ending) = self.carry(None).await {
             return ending;
         }
         // In a box, so that a session in which both may still speak is not larger for it.
-        Box::pin(self.carry_rest(lane, &asked_to_end)).await
+        Box::pin(self.carry_rest()).await
     }
 
     /// Carries what comes after one side has finished.
-    async fn carry_rest(
-        &mut self,
-        lane: &Lane,
-        asked_to_end: &impl Fn(Duration) -> Option<Ending>,
-    ) -> Ending {
+    async fn carry_rest(&mut self) -> Ending {
         // The side that has finished can no longer be read, so a reset by it is watched for apart.
         let (side, socket) = match self.half_closed() {
             Some(Side::Host) => (Side::Host, self.host),
@@ -123,65 +121,71 @@ impl Relay<'_> {
         };
         let broken = pin!(async move { Ending::Broken(side, socket.broken().await) });
         // A side finishes once: this carries on to the end.
-        self.carry(lane, asked_to_end, Some(broken))
-            .await
-            .unwrap_or(Ending::Finished)
+        self.carry(Some(broken)).await.unwrap_or(Ending::Finished)
     }
 
     /// Carries bytes until the session ends, by `ended` at the latest; `None` when one side has
     /// finished and the other has not.
-    async fn carry(
+    fn carry(
         &mut self,
-        lane: &Lane,
-        asked_to_end: &impl Fn(Duration) -> Option<Ending>,
         mut ended: Option<Pin<&mut (dyn Future<Output = Ending> + Send)>>,
-    ) -> Option<Ending> {
-        // Made before the first look, so that no ring goes unheard.
-        let mut bell = pin!(lane.bell().notified());
-        let mut heard = None;
-        let sleep = pin!(None);
-        let at = self
-            .clock
-            .deadline(self.half_closed().is_some())
-            .map(|(at, _)| at);
-        let mut alarm = Alarm {
-            sleep,
-            at,
-            last_look: None,
-        };
-        let before = self.half_closed();
-        std::future::poll_fn(|cx| {
-            // What is polled here costs every message: the bell and the alarm are not asked
-            // again while bytes flow, unless they have something to say.
-            let rings = Some(lane.rings());
-            if heard != rings {
-                heard = rings;
-                while bell.as_mut().poll(cx).is_ready() {
-                    bell.set(lane.bell().notified());
-                }
-                if let Some(ending) = asked_to_end(self.clock.last_byte.elapsed()) {
+    ) -> impl Future<Output = Option<Ending>> {
+        async move {
+            // Made before the first look, so that no ring goes unheard.
+            let mut bell = pin!(self.lane.bell().notified());
+            let mut heard = None;
+            let before = self.half_closed();
+            let at = self.clock.deadline(before.is_some()).map(|(at, _)| at);
+            let mut alarm = Alarm {
+                sleep: pin!(None),
+                at,
+                last_look: None,
+            };
+            poll_fn(|cx| {
+                if let Some(ending) = self.poll_bell(cx, bell.as_mut(), &mut heard) {
                     return Poll::Ready(Some(ending));
                 }
-            }
-            let ending = self.poll_flows(cx);
-            let moved = self.count();
-            if let Some(ending) = ending {
-                return Poll::Ready(Some(ending));
-            }
-            if self.half_closed() != before {
-                return Poll::Ready(None);
-            }
-            if let Some(ended) = &mut ended
-                && let Poll::Ready(ending) = ended.as_mut().poll(cx)
-            {
-                return Poll::Ready(Some(ending));
-            }
-            if moved {
-                self.clock.last_byte = Instant::now();
-            }
-            self.poll_clock(cx, &mut alarm, moved).map(Some)
-        })
-        .await
+                let ending = self.poll_flows(cx);
+                let moved = self.count();
+                if let Some(ending) = ending {
+                    return Poll::Ready(Some(ending));
+                }
+                if self.half_closed() != before {
+                    return Poll::Ready(None);
+                }
+                if let Some(ended) = &mut ended
+                    && let Poll::Ready(ending) = ended.as_mut().poll(cx)
+                {
+                    return Poll::Ready(Some(ending));
+                }
+                if moved {
+                    self.clock.last_byte = Instant::now();
+                }
+                self.poll_clock(cx, &mut alarm, moved).map(Some)
+            })
+            .await
+        }
+    }
+
+    /// Asks whether the session is to end, if the bell has rung since it was `heard`.
+    ///
+    /// What is polled costs every message: the bell is not asked again while bytes flow, unless it
+    /// has something to say.
+    fn poll_bell(
+        &self,
+        cx: &mut Context<'_>,
+        mut bell: Pin<&mut Notified<'a>>,
+        heard: &mut Option<u64>,
+    ) -> Option<Ending> {
+        let rings = Some(self.lane.rings());
+        if *heard == rings {
+            return None;
+        }
+        *heard = rings;
+        while bell.as_mut().poll(cx).is_ready() {
+            bell.set(self.lane.bell().notified());
+        }
+        (self.asked_to_end)(self.clock.last_byte.elapsed())
     }
 
     /// The side that has finished sending, where just one has.

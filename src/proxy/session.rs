@@ -64,43 +64,56 @@ impl Session {
     }
 
     /// Serves the connection to its end; with `greets`, [`Self::greet`] comes first.
-    pub(super) async fn run(mut self, client: OwnedFd, greets: bool) {
-        let client = match Socket::accepted(client) {
-            Ok(client) => client,
-            Err(error) => return self.refuse(&Refusal::Resources(error)),
-        };
-        let mut flows = Flows {
-            up: Flow::hurrying(),
-            down: Flow::default(),
-        };
-        if greets
-            // In a box, so that the sessions that do not greet are not larger for it.
-            && let Err(refusal) = Box::pin(self.greet(&client, &mut flows.up)).await
-        {
-            self.refuse(&refusal);
-            return client.reset();
-        }
-        let mut tried = Vec::new();
-        let mut connected = match self.find_host(&client, &mut flows.up, &mut tried).await {
-            Ok(connected) => connected,
-            Err(refusal) => {
+    ///
+    /// What this future holds is the memory of an idle session: what comes seldom is in boxes, and
+    /// an `async fn` would hold `self` twice.
+    pub(super) fn run(mut self, client: OwnedFd, greets: bool) -> impl Future<Output = ()> {
+        async move {
+            let client = match Socket::accepted(client) {
+                Ok(client) => client,
+                Err(error) => return self.refuse(&Refusal::Resources(error)),
+            };
+            let mut flows = Flows {
+                up: Flow::hurrying(),
+                down: Flow::default(),
+            };
+            if greets && let Err(refusal) = Box::pin(self.greet(&client, &mut flows.up)).await {
                 self.refuse(&refusal);
                 return client.reset();
             }
-        };
-        self.entry.service().counters.total.increment();
-        let (ending, bytes) = loop {
-            let (ending, bytes) = self.serve(&client, &connected, &mut flows).await;
-            if !self.is_untouched(&connected, &ending, bytes, &flows) {
-                break (ending, bytes);
-            }
-            // In a box, as above.
-            let another = self.find_another(&client, &connected, &mut flows.up, &mut tried);
-            match Box::pin(another).await {
-                Some(another) => connected = another,
-                None => break (ending, bytes),
-            }
-        };
+            let mut tried = Vec::new();
+            let mut connected = match self.find_host(&client, &mut flows.up, &mut tried).await {
+                Ok(connected) => connected,
+                Err(refusal) => {
+                    self.refuse(&refusal);
+                    return client.reset();
+                }
+            };
+            self.entry.service().counters.total.increment();
+            let (ending, bytes) = loop {
+                let (ending, bytes) = self.serve(&client, &connected, &mut flows).await;
+                if !self.is_untouched(&connected, &ending, bytes, &flows) {
+                    break (ending, bytes);
+                }
+                let another = self.find_another(&client, &connected, &mut flows.up, &mut tried);
+                match Box::pin(another).await {
+                    Some(another) => connected = another,
+                    None => break (ending, bytes),
+                }
+            };
+            self.part(&client, &connected, &flows, ending, bytes);
+        }
+    }
+
+    /// Lets both sides know how it ended, counts it and leaves a line in the access log.
+    fn part(
+        &self,
+        client: &Socket,
+        connected: &Connected,
+        flows: &Flows,
+        ending: Ending,
+        bytes: (u64, u64),
+    ) {
         match &ending {
             Ending::Finished | Ending::Spread => {}
             Ending::Broken(Side::Client, _) => connected.host.reset(),
@@ -119,7 +132,7 @@ impl Session {
         if matches!(&ending, Ending::Broken(Side::Host, _)) && bytes.1 == 0 {
             counters.early_resets.increment();
         }
-        let Connected { lease, at, .. } = &connected;
+        let Connected { lease, at, .. } = connected;
         self.log(lease, *at, connected.connect_time, bytes, ending);
     }
 
@@ -146,7 +159,6 @@ impl Session {
             let lease = match self.acquire(&view, now, tried) {
                 Ok(lease) => lease,
                 Err(NoHost::Full) if tried.is_empty() && view.terms.queue.length > 0 => {
-                    // In a box, as above.
                     let terms = view.terms.queue;
                     drop(view);
                     Box::pin(self.wait_for_host(terms, client, up)).await?
@@ -227,24 +239,25 @@ impl Session {
     }
 
     /// Carries the bytes; returns how it ended, and how many went to the host and to the client.
-    async fn serve(
-        &self,
-        client: &Socket,
-        connected: &Connected,
-        flows: &mut Flows,
-    ) -> (Ending, (u64, u64)) {
+    fn serve<'a>(
+        &'a self,
+        client: &'a Socket,
+        connected: &'a Connected,
+        flows: &'a mut Flows,
+    ) -> impl Future<Output = (Ending, (u64, u64))> + 'a {
         let service = self.entry.service();
         let host = connected.lease.host();
         let mut relay = Relay {
             client,
             host: &connected.host,
             flows,
+            lane: &self.lane,
+            asked_to_end: |idle| self.asked_ending(&connected.lease, idle),
             clock: Clock::new(&service.view().terms.timeouts, self.started),
             meters: [&host.counters.bytes, &service.counters.bytes],
             bytes: (0, 0),
         };
-        let asked = |idle| self.asked_ending(&connected.lease, idle);
-        (relay.run(&self.lane, asked).await, relay.bytes)
+        async move { (relay.run().await, relay.bytes) }
     }
 }
 

@@ -5,7 +5,8 @@ use std::{
     io,
     net::SocketAddr,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    task::{Context, Poll, ready},
+    pin::pin,
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -206,7 +207,15 @@ impl Socket {
 
     /// Whether urgent data has ever come: a receive stops short at it, and more may follow.
     fn has_urgent(&self) -> bool {
-        self.0.try_io(Interest::PRIORITY, |_| Ok(())).is_ok()
+        if self.0.try_io(Interest::PRIORITY, |_| Ok(())).is_err() {
+            return false;
+        }
+        // What has closed is ready for this too: only the guard tells the one from the other.
+        let ready = pin!(self.0.ready(Interest::PRIORITY));
+        match ready.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(guard)) => guard.ready().is_priority(),
+            Poll::Ready(Err(_)) | Poll::Pending => true,
+        }
     }
 
     fn is_broken(&self) -> bool {
