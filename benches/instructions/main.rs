@@ -11,6 +11,10 @@
     reason = "a program that prints a table"
 )]
 
+// As in the program.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod record;
 mod subject;
 mod work;
