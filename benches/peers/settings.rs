@@ -56,6 +56,14 @@ pub(crate) fn command(name: &str, program: &Path, stage: &Stage, port: u16) -> i
                     .map(|host| format!("{host}:{most}:{most}")),
             );
         }
+        "sozu" => {
+            fs::write(&file, sozu(name, stage, port))?;
+            command.args(["start", "--config"]).arg(&file);
+        }
+        "other" => {
+            command.arg(port.to_string());
+            command.args(stage.hosts.iter().map(SocketAddr::to_string));
+        }
         _ => {
             fs::write(&file, pointsman(name, stage, port))?;
             command.arg("run").arg(&file);
@@ -158,6 +166,44 @@ stream {{
 }}
 ",
         pid.display(),
+        2 * sessions
+    )
+}
+
+/// Its listener is one socket that all workers share; it has no option for the backlog.
+fn sozu(name: &str, stage: &Stage, port: u16) -> String {
+    let Stage {
+        threads, sessions, ..
+    } = stage;
+    let socket = stage.folder.join(format!("{name}-{port}.sock"));
+    let hosts = lines(&stage.hosts, |_, host| {
+        format!("    {{ address = \"{host}\" }},")
+    });
+    format!(
+        "command_socket = \"{}\"
+log_level = \"error\"
+log_target = \"stdout\"
+worker_count = {threads}
+max_connections = {sessions}
+max_buffers = {}
+splice_pipe_capacity_bytes = 262144
+disable_cluster_metrics = true
+connect_timeout = 3
+front_timeout = 600
+back_timeout = 600
+
+[[listeners]]
+protocol = \"tcp\"
+address = \"127.0.0.1:{port}\"
+
+[clusters.web]
+protocol = \"tcp\"
+load_balancing = \"ROUND_ROBIN\"
+frontends = [{{ address = \"127.0.0.1:{port}\" }}]
+backends = [
+{hosts}]
+",
+        socket.display(),
         2 * sessions
     )
 }
