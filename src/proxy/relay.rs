@@ -130,11 +130,12 @@ impl<'a, Asked: Fn(Duration) -> Option<Ending>> Relay<'a, Asked> {
         &mut self,
         mut ended: Option<Pin<&mut (dyn Future<Output = Ending> + Send)>>,
     ) -> impl Future<Output = Option<Ending>> {
+        let before = self.half_closed();
+        // An `async fn` would hold `ended` twice.
         async move {
             // Made before the first look, so that no ring goes unheard.
             let mut bell = pin!(self.lane.bell().notified());
             let mut heard = None;
-            let before = self.half_closed();
             let at = self.clock.deadline(before.is_some()).map(|(at, _)| at);
             let mut alarm = Alarm {
                 sleep: pin!(None),
