@@ -55,8 +55,8 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// A clock for a session that was accepted at `started`, and has just been connected.
-    pub(super) fn new(timeouts: &Timeouts, started: Instant) -> Self {
+    /// A clock for a session that was accepted at `started`, and connected at `since`.
+    pub(super) fn new(timeouts: &Timeouts, started: Instant, since: Instant) -> Self {
         let Timeouts {
             idle,
             half_closed,
@@ -66,7 +66,7 @@ impl Clock {
         Self {
             timeouts: [idle, half_closed, lifetime],
             started,
-            last_byte: Instant::now(),
+            last_byte: since,
         }
     }
 
