@@ -256,7 +256,11 @@ impl Session {
             flows,
             lane: &self.lane,
             asked_to_end: |idle| self.asked_ending(&connected.lease, idle),
-            clock: Clock::new(&service.view().terms.timeouts, self.started, connected.since),
+            clock: Clock::new(
+                &service.view().terms.timeouts,
+                self.started,
+                connected.since,
+            ),
             meters: [&host.counters.bytes, &service.counters.bytes],
             bytes: (0, 0),
         };
