@@ -5,6 +5,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use rustix::net::{SendFlags, send};
 use support::{at_rest, balancer, exchange, is_reset, pair, reset, resetting, silent, soon};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -88,6 +89,25 @@ async fn a_reset_right_behind_the_last_bytes_is_no_end() {
         assert!(is_reset(&mut hears).await);
         eventually!(at_rest(&balancer));
     }
+}
+
+#[tokio::test]
+async fn what_follows_urgent_bytes_right_before_the_end_is_passed_on() {
+    let (balancer, mut client, mut host) = pair("").await;
+    pass(&mut client, &mut host, b"hello").await;
+    // Nothing is awaited in between: the balancer sees all at once, and a receive stops at the mark.
+    for (part, flags) in [
+        (b"before", SendFlags::empty()),
+        (b"urgent", SendFlags::OOB),
+        (b"behind", SendFlags::empty()),
+    ] {
+        assert_eq!(send(&client, part, flags).unwrap(), part.len());
+    }
+    client.shutdown().await.unwrap();
+    assert_eq!(everything(&mut host).await, b"beforeurgentbehind");
+    host.shutdown().await.unwrap();
+    assert_eq!(everything(&mut client).await, b"");
+    eventually!(at_rest(&balancer));
 }
 
 #[tokio::test]

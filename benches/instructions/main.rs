@@ -15,14 +15,16 @@
 #[global_allocator]
 static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+mod peer;
 mod record;
 mod subject;
 mod work;
 
-use std::{env, path::Path, process::ExitCode};
+use std::{env, net::SocketAddr, path::Path, process::ExitCode};
 
+use peer::Peer;
 use record::{Cost, Record};
-use work::Operation;
+use work::{Operation, Whose};
 
 /// What is measured: each operation, with the features of the edge off and on.
 const MEASURED: [(Operation, bool); 4] = [
@@ -31,6 +33,9 @@ const MEASURED: [(Operation, bool); 4] = [
     (Operation::Message, false),
     (Operation::Message, true),
 ];
+
+const USAGE: &str = "usage: instructions [--record REASON | --keep FOLDER | \
+    --peer ADDRESS HOST PROGRAM [ARGUMENT…]]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args()
@@ -44,7 +49,18 @@ fn main() -> ExitCode {
         ["--record", reason] if !reason.trim().is_empty() => check(Some(reason.trim())),
         // Of one operation, with what callgrind wrote left for callgrind_annotate.
         ["--keep", folder] => keep(Path::new(folder)),
-        _ => Err("usage: instructions [--record REASON | --keep FOLDER]".to_owned()),
+        // One that listens at the first address, in front of the second.
+        ["--peer", address, host, program, arguments @ ..] => {
+            addresses(address, host).and_then(|(address, host)| {
+                theirs(&Peer {
+                    address,
+                    host,
+                    program,
+                    arguments,
+                })
+            })
+        }
+        _ => Err(USAGE.to_owned()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -53,6 +69,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn addresses(address: &str, host: &str) -> Result<(SocketAddr, SocketAddr), String> {
+    let parse = |text: &str| text.parse().map_err(|e| format!("{text}: {e}"));
+    Ok((parse(address)?, parse(host)?))
 }
 
 /// Compares with what is recorded; with a reason, records what was measured instead.
@@ -68,7 +89,7 @@ fn check(reason: Option<&str>) -> Result<(), String> {
     let before = Record::read()?;
     let mut now = Vec::new();
     for (operation, features) in MEASURED {
-        let cost = work::measure(operation, features, None)?;
+        let cost = work::measure(operation, Whose::Ours(features), None)?;
         let name = (operation.name(), if features { "on" } else { "off" });
         println!("{}", compared(name, cost, before.cost(name)));
         now.push((name, cost));
@@ -82,9 +103,19 @@ fn check(reason: Option<&str>) -> Result<(), String> {
 fn keep(folder: &Path) -> Result<(), String> {
     std::fs::create_dir_all(folder).map_err(|e| e.to_string())?;
     for (operation, features) in MEASURED {
-        let cost = work::measure(operation, features, Some(folder))?;
-        let features = if features { "on" } else { "off" };
-        println!("{}", compared((operation.name(), features), cost, None));
+        let whose = Whose::Ours(features);
+        let cost = work::measure(operation, whose, Some(folder))?;
+        println!("{}", compared((operation.name(), whose.name()), cost, None));
+    }
+    Ok(())
+}
+
+/// What the same costs another balancer.
+fn theirs(peer: &Peer<'_>) -> Result<(), String> {
+    for operation in [Operation::Connection, Operation::Message] {
+        let whose = Whose::Theirs(peer);
+        let cost = work::measure(operation, whose, None)?;
+        println!("{}", compared((operation.name(), whose.name()), cost, None));
     }
     Ok(())
 }
@@ -102,7 +133,7 @@ fn compared(name: (&str, &str), now: Cost, before: Option<Cost>) -> String {
         },
     );
     format!(
-        "{operation:<11} features {features:<4}{:>8.0} instructions {:>5.1} system calls ({recorded})",
+        "{operation:<11} features {features:<6}{:>8.0} instructions {:>5.1} system calls ({recorded})",
         now.instructions, now.calls
     )
 }

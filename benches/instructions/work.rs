@@ -13,7 +13,10 @@ use std::{
 
 use rustix::net::{SendFlags, send};
 
-use crate::record::Cost;
+use crate::{
+    peer::{self, Peer},
+    record::Cost,
+};
 
 /// What a client asks, and what it is answered.
 const QUESTION: [u8; 64] = [b'q'; 64];
@@ -52,6 +55,24 @@ impl Operation {
     }
 }
 
+/// Whom it is done with.
+#[derive(Clone, Copy)]
+pub(crate) enum Whose<'a> {
+    /// Ours, with the features of the edge on, or off.
+    Ours(bool),
+    Theirs(&'a Peer<'a>),
+}
+
+impl Whose<'_> {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Ours(true) => "on",
+            Self::Ours(false) => "off",
+            Self::Theirs(_) => "theirs",
+        }
+    }
+}
+
 /// What keeps this from being measured here.
 pub(crate) fn missing() -> Option<String> {
     let there = Command::new("valgrind")
@@ -64,20 +85,20 @@ pub(crate) fn missing() -> Option<String> {
 /// What one operation costs. What callgrind wrote of the long run is left in `folder`.
 pub(crate) fn measure(
     operation: Operation,
-    features: bool,
+    whose: Whose<'_>,
     folder: Option<&Path>,
 ) -> Result<Cost, String> {
-    let word = if features { "on" } else { "off" };
     let name = format!(
-        "callgrind.{}.{word}.{}",
+        "callgrind.{}.{}.{}",
         operation.name(),
+        whose.name(),
         std::process::id()
     );
     let out = folder.map_or_else(env::temp_dir, Path::to_owned).join(name);
     let [few, many] = operation.times();
     let mut totals = Vec::new();
     for times in [few, many] {
-        let done = run(operation, features, times, &out).map_err(|e| e.to_string());
+        let done = run(operation, whose, times, &out).map_err(|e| e.to_string());
         totals.push(done.and_then(|()| total(&out))?);
     }
     if folder.is_none() {
@@ -105,22 +126,27 @@ impl Drop for Subject {
     }
 }
 
-fn run(operation: Operation, features: bool, times: u32, out: &Path) -> io::Result<()> {
-    let host = TcpListener::bind("127.0.0.1:0")?;
-    let child = Command::new("valgrind")
+fn run(operation: Operation, whose: Whose<'_>, times: u32, out: &Path) -> io::Result<()> {
+    let host = TcpListener::bind(match whose {
+        Whose::Ours(_) => SocketAddr::from(([127, 0, 0, 1], 0)),
+        Whose::Theirs(peer) => peer.host,
+    })?;
+    let mut command = Command::new("valgrind");
+    command
         .args(["--tool=callgrind", "--quiet", "--collect-systime=yes"])
         .arg(format!("--callgrind-out-file={}", out.display()))
-        .arg(env::current_exe()?)
-        .args(["subject", &host.local_addr()?.to_string()])
-        .arg(if features { "on" } else { "off" })
         .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut subject = Subject(child);
-    let stdout = subject.0.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-    let mut line = String::new();
-    BufReader::new(stdout).read_line(&mut line)?;
-    let balancer: SocketAddr = line.trim().parse().map_err(io::Error::other)?;
+        .stdout(Stdio::piped());
+    let (mut subject, balancer) = match whose {
+        Whose::Ours(features) => ours(command, &host, features)?,
+        Whose::Theirs(peer) => {
+            peer.add_to(&mut command);
+            let subject = Subject(command.spawn()?);
+            peer.wait(&host, thread_rest)?;
+            (subject, peer.address)
+        }
+    };
+    let features = matches!(whose, Whose::Ours(true));
     match operation {
         Operation::Connection => {
             for _ in 0..times {
@@ -130,6 +156,9 @@ fn run(operation: Operation, features: bool, times: u32, out: &Path) -> io::Resu
         Operation::Message => messages(balancer, &host, features, times)?,
     }
     drop(subject.0.stdin.take());
+    if let Whose::Theirs(_) = whose {
+        return peer::end(&mut subject.0, thread_rest);
+    }
     let status = subject.0.wait()?;
     if status.success() {
         Ok(())
@@ -138,12 +167,34 @@ fn run(operation: Operation, features: bool, times: u32, out: &Path) -> io::Resu
     }
 }
 
+/// Our balancer in front of `host`, and where it listens.
+fn ours(
+    mut command: Command,
+    host: &TcpListener,
+    features: bool,
+) -> io::Result<(Subject, SocketAddr)> {
+    command
+        .arg(env::current_exe()?)
+        .args(["subject", &host.local_addr()?.to_string()])
+        .arg(if features { "on" } else { "off" });
+    let mut subject = Subject(command.spawn()?);
+    let stdout = subject.0.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line)?;
+    let balancer = line.trim().parse().map_err(io::Error::other)?;
+    Ok((subject, balancer))
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "this is no data thread, and nothing tells that another process is at rest"
 )]
+fn thread_rest(length: Duration) {
+    thread::sleep(length);
+}
+
 fn rest() {
-    thread::sleep(REST);
+    thread_rest(REST);
 }
 
 /// A session: the client's side and the host's, after the first question has arrived.

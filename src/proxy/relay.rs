@@ -55,8 +55,8 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// A clock for a session that was accepted at `started`, and has just been connected.
-    pub(super) fn new(timeouts: &Timeouts, started: Instant) -> Self {
+    /// A clock for a session that was accepted at `started`, and connected at `since`.
+    pub(super) fn new(timeouts: &Timeouts, started: Instant, since: Instant) -> Self {
         let Timeouts {
             idle,
             half_closed,
@@ -66,7 +66,7 @@ impl Clock {
         Self {
             timeouts: [idle, half_closed, lifetime],
             started,
-            last_byte: Instant::now(),
+            last_byte: since,
         }
     }
 
@@ -130,11 +130,12 @@ impl<'a, Asked: Fn(Duration) -> Option<Ending>> Relay<'a, Asked> {
         &mut self,
         mut ended: Option<Pin<&mut (dyn Future<Output = Ending> + Send)>>,
     ) -> impl Future<Output = Option<Ending>> {
+        let before = self.half_closed();
+        // An `async fn` would hold `ended` twice.
         async move {
             // Made before the first look, so that no ring goes unheard.
             let mut bell = pin!(self.lane.bell().notified());
             let mut heard = None;
-            let before = self.half_closed();
             let at = self.clock.deadline(before.is_some()).map(|(at, _)| at);
             let mut alarm = Alarm {
                 sleep: pin!(None),

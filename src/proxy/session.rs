@@ -65,8 +65,11 @@ impl Session {
 
     /// Serves the connection to its end; with `greets`, [`Self::greet`] comes first.
     ///
-    /// What this future holds is the memory of an idle session: what comes seldom is in boxes, and
-    /// an `async fn` would hold `self` twice.
+    /// What this future holds is the memory of an idle session: what comes seldom is in boxes.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async fn would hold `self` twice"
+    )]
     pub(super) fn run(mut self, client: OwnedFd, greets: bool) -> impl Future<Output = ()> {
         async move {
             let client = match Socket::accepted(client) {
@@ -253,7 +256,11 @@ impl Session {
             flows,
             lane: &self.lane,
             asked_to_end: |idle| self.asked_ending(&connected.lease, idle),
-            clock: Clock::new(&service.view().terms.timeouts, self.started),
+            clock: Clock::new(
+                &service.view().terms.timeouts,
+                self.started,
+                connected.since,
+            ),
             meters: [&host.counters.bytes, &service.counters.bytes],
             bytes: (0, 0),
         };
