@@ -88,6 +88,12 @@ const FULL: &[Step] = &[
         64,
         SCHEDULERS,
     ),
+    with(
+        "connect, 64 at once, with an access log",
+        Work::Connect,
+        64,
+        Who::Variants(&["-silent", "-logging"]),
+    ),
     step("request 64 B, 1 session", Work::Request(64), 1),
     step("request 64 B, 64 sessions", Work::Request(64), 64),
     step("request 64 B, 1,000 sessions", Work::Request(64), 1000),

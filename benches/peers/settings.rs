@@ -236,16 +236,20 @@ fn pointsman(name: &str, stage: &Stage, port: u16) -> String {
     };
     let ending = name.strip_prefix("pointsman-").unwrap_or_default();
     let scheduler = match ending {
-        "" | "before" | "undisturbed" | "changing" | "brokerless" => "round-robin",
+        "" | "1" | "before" | "undisturbed" | "changing" | "brokerless" | "silent" | "logging" => {
+            "round-robin"
+        }
         scheduler => scheduler,
     };
+    let threads = if ending == "1" { &1 } else { threads };
+    let access_log = ending == "logging";
     format!(
         "[node]
 name = \"bench\"
 state_dir = \"{state}\"
 threads = {threads}
 drain_timeout = \"1s\"
-access_log = false
+access_log = {access_log}
 {bus}
 
 [[service]]
