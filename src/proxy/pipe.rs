@@ -10,17 +10,21 @@ use std::{
 
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 
-/// How much a pipe is asked to hold.
-const SIZE: usize = 256 * 1024;
+/// How much a pipe is asked to hold: as much as an ordinary user may ask for
+/// (`fs.pipe-max-size`). Each move wakes both sides, and that is what bulk data costs.
+const LARGE: usize = 1024 * 1024;
+/// The same once large ones have taken half of [`MOST`], so that more sessions have one.
+const SMALL: usize = 256 * 1024;
 /// What it must hold to be worth having. The kernel gives less to a user who has many.
 const LEAST: usize = 64 * 1024;
-/// How many pipes the process may have: their 32 MiB are half of what the kernel allows an
-/// unprivileged user (`fs.pipe-user-pages-soft`), and a limit of the process is what it is about.
-const MOST: usize = 128;
+/// What all pipes of the process may hold: half of what the kernel allows an unprivileged user
+/// (`fs.pipe-user-pages-soft`), and a limit of the process is what it is about.
+const MOST: usize = 32 * 1024 * 1024;
 /// How many empty pipes a thread keeps for the next one who needs them.
 const KEPT: usize = 16;
 
-static PIPES: AtomicUsize = AtomicUsize::new(0);
+/// What all pipes can hold together.
+static TAKEN: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     #[expect(clippy::vec_box, reason = "they go in and out as they are, and a session has room for one only as a pointer")]
@@ -43,25 +47,26 @@ impl Pipe {
     }
 
     fn create() -> Option<Box<Self>> {
-        let counted = PIPES.fetch_update(Relaxed, Relaxed, |n| (n < MOST).then_some(n + 1));
-        counted.ok()?;
-        let pipe = Self::open();
-        if pipe.is_none() {
-            PIPES.fetch_sub(1, Relaxed);
-        }
+        let taken = TAKEN.fetch_update(Relaxed, Relaxed, |taken| {
+            let more = taken + wanted(taken);
+            (more <= MOST).then_some(more)
+        });
+        let wanted = wanted(taken.ok()?);
+        let pipe = Self::open(wanted);
+        let size = pipe.as_ref().map_or(0, |pipe| pipe.size);
+        // It may be larger than was asked for, too.
+        TAKEN.fetch_sub(wanted, Relaxed);
+        TAKEN.fetch_add(size, Relaxed);
         pipe.map(Box::new)
     }
 
-    fn open() -> Option<Self> {
+    fn open(wanted: usize) -> Option<Self> {
         let (read, write) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).ok()?;
-        let size = match fcntl_setpipe_size(&write, SIZE) {
+        let size = match fcntl_setpipe_size(&write, wanted) {
             Ok(size) => size,
             Err(_) => rustix::pipe::fcntl_getpipe_size(&write).ok()?,
         };
-        if size < LEAST {
-            return None;
-        }
-        Some(Self {
+        (size >= LEAST).then_some(Self {
             read,
             write,
             size,
@@ -108,8 +113,13 @@ impl Pipe {
 
 impl Drop for Pipe {
     fn drop(&mut self) {
-        PIPES.fetch_sub(1, Relaxed);
+        TAKEN.fetch_sub(self.size, Relaxed);
     }
+}
+
+/// How large the next pipe is to be, where so much is taken.
+fn wanted(taken: usize) -> usize {
+    if taken < MOST / 2 { LARGE } else { SMALL }
 }
 
 fn flags() -> SpliceFlags {
