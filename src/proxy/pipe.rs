@@ -54,18 +54,19 @@ impl Pipe {
         let wanted = wanted(taken.ok()?);
         let pipe = Self::open(wanted);
         let size = pipe.as_ref().map_or(0, |pipe| pipe.size);
-        // It may be larger than was asked for, too.
-        TAKEN.fetch_sub(wanted, Relaxed);
+        // In this order, so that it is never taken for less.
         TAKEN.fetch_add(size, Relaxed);
+        TAKEN.fetch_sub(wanted, Relaxed);
         pipe.map(Box::new)
     }
 
     fn open(wanted: usize) -> Option<Self> {
         let (read, write) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).ok()?;
-        let size = match fcntl_setpipe_size(&write, wanted) {
-            Ok(size) => size,
-            Err(_) => rustix::pipe::fcntl_getpipe_size(&write).ok()?,
-        };
+        // Where the kernel allows less, what is next, and at last what it gave.
+        let set = [wanted, SMALL]
+            .into_iter()
+            .find_map(|size| fcntl_setpipe_size(&write, size).ok());
+        let size = set.or_else(|| rustix::pipe::fcntl_getpipe_size(&write).ok())?;
         (size >= LEAST).then_some(Self {
             read,
             write,
