@@ -22,9 +22,9 @@ const CHUNK: usize = 128 * 1024;
 fn main() {
     let hosts = [host(echo), host(drain), host(pour), host(greet)];
     let data = DataThreads::start(1, false).unwrap();
-    let lanes = data.lanes();
-    let probes = lanes[0].runtime().clone();
-    let balancer = Balancer::start_on(lanes, u32::MAX, &probes, topology(&hosts)).unwrap();
+    let probes = tokio::runtime::Runtime::new().unwrap();
+    let topology = topology(&hosts);
+    let balancer = Balancer::start_on(data.lanes(), u32::MAX, probes.handle(), topology).unwrap();
     let through = balancer
         .status()
         .services

@@ -32,8 +32,9 @@
 //!
 //! 1. A [`Listener`](proxy::listener::Listener) is bound once; its
 //!    [`Acceptors`](proxy::listener::Acceptors) accept from it on every [`Lane`](proxy::lane::Lane),
-//!    which is a thread of the program's own ([`DataThreads`](proxy::threads::DataThreads)) or the
-//!    runtime of an embedder. The accept loop waits for nobody.
+//!    which is a thread of the program's own ([`DataThreads`](proxy::threads::DataThreads)) or a
+//!    task of an embedder's runtime. Both drive an event loop (`proxy/event_loop/`). The accept
+//!    loop waits for nobody.
 //! 2. An [`Entry`](balance::service::Entry) counts the connection in, or there are too many and it
 //!    is reset. From here on it is a session, a task of its own on that lane (`proxy/session.rs`).
 //! 3. The session loads the [`View`](balance::View) of its [`Service`](balance::Service): the hosts

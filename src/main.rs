@@ -1,10 +1,6 @@
 //! The program `pointsman`: hands the command line to [`pointsman::cli`] and exits with its code.
 //! It must not do anything else.
 
-// Decision 36.
-#[global_allocator]
-static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

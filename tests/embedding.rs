@@ -3,11 +3,15 @@
 
 mod support;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use pointsman::control::Balancer;
 use support::{balancer, echo, exchange, greeting, next_words, soon};
 use tokio::{
+    io::AsyncReadExt,
     net::TcpStream,
     runtime::{Builder, Handle},
 };
@@ -71,6 +75,35 @@ async fn a_session_goes_on_when_its_balancer_is_dropped() {
     drop(balancer);
     eventually!(TcpStream::connect(address).await.is_err());
     assert_eq!(exchange(&mut client, b"still").await.unwrap(), b"still");
+}
+
+#[tokio::test]
+async fn a_balancer_leaves_no_task_behind_once_its_last_session_has_ended() {
+    let host = echo().await;
+    let before = Handle::current().metrics().num_alive_tasks();
+    let (balancer, address) = balancer(&[host], "");
+    let mut client = soon(TcpStream::connect(address)).await.unwrap();
+    assert_eq!(exchange(&mut client, b"hello").await.unwrap(), b"hello");
+    assert!(Handle::current().metrics().num_alive_tasks() > before);
+    drop(balancer);
+    assert_eq!(exchange(&mut client, b"still").await.unwrap(), b"still");
+    drop(client);
+    eventually!(Handle::current().metrics().num_alive_tasks() == before);
+}
+
+#[tokio::test]
+async fn an_idle_session_is_ended_in_time_on_a_runtime_that_has_nothing_else_to_do() {
+    let (_balancer, address) = balancer(&[echo().await], "timeouts = { idle = \"300ms\" }");
+    let mut client = soon(TcpStream::connect(address)).await.unwrap();
+    assert_eq!(exchange(&mut client, b"hello").await.unwrap(), b"hello");
+    let idle = Instant::now();
+    let end = soon(client.read(&mut [0; 8])).await;
+    assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+    let idle = idle.elapsed();
+    assert!(
+        idle >= Duration::from_millis(290) && idle < Duration::from_secs(2),
+        "{idle:?}"
+    );
 }
 
 #[tokio::test]

@@ -11,10 +11,6 @@
     reason = "a program that prints a table"
 )]
 
-// As in the program.
-#[global_allocator]
-static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 mod peer;
 mod record;
 mod subject;

@@ -9,11 +9,15 @@ use serde_json::json;
 /// Runs until standard input ends; prints the address that it listens on.
 pub(crate) fn run(host: &str, features: bool) -> Result<(), String> {
     let data = DataThreads::start(1, false).map_err(|e| e.to_string())?;
-    let lanes = data.lanes();
-    let probes = lanes.first().ok_or("no lane")?.runtime().clone();
+    // There are no probes.
+    let probes = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|e| e.to_string())?;
     let topology = topology(host, features).map_err(|e| e.to_string())?;
-    let balancer =
-        Balancer::start_on(lanes, u32::MAX, &probes, topology).map_err(|e| e.to_string())?;
+    let balancer = Balancer::start_on(data.lanes(), u32::MAX, probes.handle(), topology)
+        .map_err(|e| e.to_string())?;
     let status = balancer.status();
     let listen = status.services.first().and_then(|s| s.listen.first());
     let address = listen.ok_or("it listens nowhere")?;

@@ -78,9 +78,10 @@ impl Watchdog {
     fn break_where_asked(&self) {
         let asked = env::var("POINTSMAN_FAULT").is_ok_and(|switch| switch == "stuck-data:1");
         if let Some(lane) = self.lanes.first().filter(|_| asked) {
-            lane.runtime().spawn(async {
+            let event_loop = lane.event_loop().clone();
+            tokio::spawn(async move {
                 tokio::time::sleep(Duration::from_secs(2)).await;
-                std::thread::sleep(Duration::from_secs(600));
+                event_loop.spawn(async { std::thread::sleep(Duration::from_secs(600)) });
             });
         }
     }

@@ -82,6 +82,6 @@ pub(super) fn exit_for(error: &StartError) -> Exit {
         StartError::Process(_)
         | StartError::Descriptors(_)
         | StartError::Node(_)
-        | StartError::Apply(ApplyError::Refused(_)) => Exit::Failed,
+        | StartError::Apply(ApplyError::Refused(_) | ApplyError::Descriptors(_)) => Exit::Failed,
     }
 }

@@ -7,7 +7,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     os::fd::OwnedFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::runtime::Handle;
@@ -62,6 +62,9 @@ pub enum ApplyError {
     /// The world refused it.
     #[error(transparent)]
     Refused(#[from] PrepareError),
+    /// There is nothing to run it on.
+    #[error("cannot make an event loop: {0}")]
+    Descriptors(io::Error),
 }
 
 fn lines(problems: &[Problem]) -> String {
@@ -84,10 +87,11 @@ impl Balancer {
     /// Session limits are what the topology says; there is no other.
     ///
     /// # Errors
-    /// When the topology contradicts itself, or an address cannot be bound.
+    /// When the topology contradicts itself, an address cannot be bound, or there are no
+    /// descriptors.
     pub fn start(topology: Topology, runtime: Handle) -> Result<Self, ApplyError> {
-        let lane = Lane::new(runtime.clone(), Instant::now(), Arc::default());
-        Self::start_on(vec![Arc::new(lane)], u32::MAX, &runtime, topology)
+        let lanes = Lane::on_runtime(&runtime).map_err(ApplyError::Descriptors)?;
+        Self::start_on(lanes, u32::MAX, &runtime, topology)
     }
 
     /// Runs `topology` on `lanes`, on which `room` sessions fit. Hosts are probed on `probes`.
@@ -356,6 +360,8 @@ impl Balancer {
 
 impl Drop for Balancer {
     fn drop(&mut self) {
-        self.runtime().stop_accepting();
+        let mut runtime = self.runtime();
+        runtime.stop_accepting();
+        runtime.retire_lanes();
     }
 }

@@ -318,6 +318,11 @@ impl Runtime {
         self.acceptors.close();
     }
 
+    /// Lets lanes that are tasks of somebody's runtime end with their last session.
+    pub fn retire_lanes(&self) {
+        self.lanes.iter().for_each(|lane| lane.retire());
+    }
+
     /// One of the lanes, for what they share.
     pub fn lane(&self) -> Option<Arc<Lane>> {
         self.lanes.first().cloned()
@@ -335,10 +340,10 @@ impl Runtime {
             .sum()
     }
 
-    /// Tasks that are alive on the lanes' runtimes.
+    /// Tasks that are alive on the lanes.
     #[cfg(feature = "server")]
     pub fn tasks(&self) -> usize {
-        let alive = |lane: &Arc<Lane>| lane.runtime().metrics().num_alive_tasks();
+        let alive = |lane: &Arc<Lane>| lane.event_loop().tasks();
         self.lanes.iter().map(alive).sum()
     }
 

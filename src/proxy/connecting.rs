@@ -3,9 +3,9 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use tokio::time::timeout;
-
-use super::{account::Refusal, ephemeral, flow::Flow, session::Session, socket::Socket};
+use super::{
+    account::Refusal, ephemeral, event_loop::Handle, flow::Flow, session::Session, socket::Socket,
+};
 use crate::{
     balance::{Lease, view::Outgoing},
     model::address::{Endpoint, HostAddress},
@@ -76,7 +76,7 @@ impl Session {
         outgoing: &Outgoing,
         up: &mut Flow,
     ) -> Result<io::Result<Socket>, Refusal> {
-        match begin(endpoint, outgoing, up) {
+        match begin(endpoint, outgoing, up, self.lane.event_loop()) {
             // In a box, so that sessions are not larger for it once they are connected.
             Ok((host, false)) => Box::pin(self.wait_for_connect(host, lease, limit)).await,
             Ok((host, true)) => Ok(Ok(host)),
@@ -90,9 +90,18 @@ impl Session {
         lease: &Lease,
         limit: Option<Duration>,
     ) -> Result<io::Result<Socket>, Refusal> {
+        let connected = async {
+            match limit {
+                None => host.connected().await,
+                Some(limit) => {
+                    let within = self.lane.event_loop().within(limit, host.connected());
+                    within.await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
+                }
+            }
+        };
         tokio::select! {
             biased;
-            connected = within(limit, host.connected()) => Ok(connected.map(|()| host)),
+            connected = connected => Ok(connected.map(|()| host)),
             () = self.asked_to_end(Some(lease)) => Err(Refusal::Closed),
         }
     }
@@ -100,8 +109,13 @@ impl Session {
 
 /// Begins to connect to a host, and sends it at once what is pending in `up`, without waiting to
 /// be told that it can be sent. Once any of it has gone out, this host is the one: says whether.
-fn begin(endpoint: &Endpoint, outgoing: &Outgoing, up: &mut Flow) -> io::Result<(Socket, bool)> {
-    let host = Socket::connecting(endpoint, !up.pending().is_empty(), outgoing)?;
+fn begin(
+    endpoint: &Endpoint,
+    outgoing: &Outgoing,
+    up: &mut Flow,
+    event_loop: &Handle,
+) -> io::Result<(Socket, bool)> {
+    let host = Socket::connecting(endpoint, !up.pending().is_empty(), outgoing, event_loop)?;
     if let Endpoint::Ip(address) = endpoint {
         let could_be_us = address.ip().is_loopback() && ephemeral::may_be_ours(address.port());
         if could_be_us && host.is_its_own_peer(*address) {
@@ -122,16 +136,6 @@ fn begin(endpoint: &Endpoint, outgoing: &Outgoing, up: &mut Flow) -> io::Result<
     }
 }
 
-async fn within<T>(
-    limit: Option<Duration>,
-    future: impl Future<Output = io::Result<T>>,
-) -> io::Result<T> {
-    match limit {
-        None => future.await,
-        Some(limit) => timeout(limit, future).await?,
-    }
-}
-
 /// Whether there is no port left for another connection to the same host.
 pub(super) fn is_port_shortage(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable
@@ -145,6 +149,8 @@ pub(super) fn is_ours(error: &io::Error) -> bool {
         Errno::NFILE,
         Errno::NOBUFS,
         Errno::NOMEM,
+        // No more may be watched (epoll(7), `max_user_watches`).
+        Errno::NOSPC,
         Errno::AGAIN,
     ];
     error

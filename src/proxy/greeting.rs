@@ -7,8 +7,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::timeout;
-
 use super::{
     account::Refusal,
     announce::{self, Announced},
@@ -43,8 +41,8 @@ impl Session {
         let terms = &view.terms;
         let (mut called, mut extensions) = (None, Vec::new());
         if self.is_announced(terms) {
-            let heard = timeout(DEADLINE, hear(client)).await;
-            let (announced, rest) = heard.map_err(|_| Refusal::Unannounced)??;
+            let heard = self.lane.event_loop().within(DEADLINE, hear(client));
+            let (announced, rest) = heard.await.ok_or(Refusal::Unannounced)??;
             if let Some((announced, address)) = announced.addresses {
                 self.client = Peer::Ip(announced);
                 called = Some(Endpoint::Ip(address));

@@ -1,49 +1,79 @@
-//! What the sessions of one data thread share: the clock and the bell that calls them.
+//! What the sessions of one event loop share: the loop, its clock and the bell that calls them.
 //! It must not hold anything of a single session.
 
 use std::{
+    io,
     sync::{
         Arc,
-        atomic::{
-            AtomicU64,
-            Ordering::{Relaxed, SeqCst},
-        },
+        atomic::{AtomicU64, Ordering::SeqCst},
     },
     time::{Duration, Instant},
 };
 
-use tokio::{runtime::Handle, sync::Notify};
+use tokio::runtime::Handle as Runtime;
 
-use super::access_log::AccessLog;
+use super::{
+    access_log::AccessLog,
+    event_loop::{EventLoop, Handle, embedded},
+};
 
-/// A place where sessions run: a thread of the program's own, or the runtime of an embedder.
+/// A place where sessions run: a thread of the program's own, or a task of an embedder's runtime.
 #[derive(Debug)]
 pub struct Lane {
-    runtime: Handle,
+    event_loop: Handle,
     epoch: Instant,
-    bell: Notify,
     rings: AtomicU64,
     access_log: Arc<AccessLog>,
-    beats: AtomicU64,
 }
 
 impl Lane {
-    /// A lane whose sessions run on `runtime`, with a clock that counts from `epoch`. All lanes of
-    /// a balancer have one epoch, and one `access_log`.
-    pub fn new(runtime: Handle, epoch: Instant, access_log: Arc<AccessLog>) -> Self {
+    /// A lane whose sessions run on `event_loop`, with a clock that counts from `epoch`, which is
+    /// that of the loop. All lanes of a balancer have one epoch, and one `access_log`.
+    pub fn new(event_loop: Handle, epoch: Instant, access_log: Arc<AccessLog>) -> Self {
         Self {
-            runtime,
+            event_loop,
             epoch,
-            bell: Notify::new(),
             rings: AtomicU64::new(0),
             access_log,
-            beats: AtomicU64::new(0),
         }
     }
 
+    /// As many lanes as `runtime` has threads, each a task of it, until [`Self::retire`].
+    ///
+    /// # Errors
+    /// When there are no descriptors for them.
+    pub fn on_runtime(runtime: &Runtime) -> io::Result<Vec<Arc<Self>>> {
+        let (epoch, log) = (Instant::now(), Arc::default());
+        let mut lanes: Vec<Arc<Self>> = Vec::new();
+        for _ in 0..runtime.metrics().num_workers() {
+            let started = EventLoop::new(epoch).and_then(|event_loop| {
+                let lane = Self::new(event_loop.handle(), epoch, Arc::clone(&log));
+                embedded::start(event_loop, runtime).map(|()| Arc::new(lane))
+            });
+            match started {
+                Ok(lane) => lanes.push(lane),
+                Err(error) => {
+                    lanes.iter().for_each(|lane| lane.retire());
+                    return Err(error);
+                }
+            }
+        }
+        Ok(lanes)
+    }
+
     /// Where its sessions run.
-    pub fn runtime(&self) -> &Handle {
-        &self.runtime
+    pub fn event_loop(&self) -> &Handle {
+        &self.event_loop
+    }
+
+    /// Lets a lane of a runtime end with the last of its sessions.
+    pub fn retire(&self) {
+        self.event_loop.retire();
+    }
+
+    /// When it last woke, in milliseconds on the clock of the schedulers.
+    pub(super) fn now(&self) -> u64 {
+        self.event_loop.now()
     }
 
     /// `moment` in milliseconds on the clock of the schedulers.
@@ -64,7 +94,7 @@ impl Lane {
     /// Has every session look whether it was asked to end.
     pub fn ring(&self) {
         self.rings.fetch_add(1, SeqCst);
-        self.bell.notify_waiters();
+        self.event_loop.wake_all();
     }
 
     /// How often the bell has rung: whoever sees a new number has a ring to answer.
@@ -72,19 +102,10 @@ impl Lane {
         self.rings.load(SeqCst)
     }
 
-    pub(super) fn bell(&self) -> &Notify {
-        &self.bell
-    }
-
-    /// A sign of life of the thread that this lane is.
-    pub(super) fn beat(&self) {
-        self.beats.fetch_add(1, Relaxed);
-    }
-
-    /// Signs of life of its thread so far: one every [`TICK`](super::threads::TICK). The runtime
-    /// of an embedder gives none.
+    /// Signs of life of its thread so far: one every [`TICK`](super::threads::TICK) at least. The
+    /// runtime of an embedder gives none while there is nothing to do.
     pub fn beats(&self) -> u64 {
-        self.beats.load(Relaxed)
+        self.event_loop.turns()
     }
 
     /// Where its sessions leave a line when they end.

@@ -2,6 +2,7 @@
 //! It must not wait for anybody: not for a client, not for a host, not for a session.
 
 use std::{
+    future::poll_fn,
     io,
     os::fd::{AsFd, OwnedFd},
     pin::pin,
@@ -10,13 +11,14 @@ use std::{
 };
 
 use rustix::{
+    event::epoll::EventFlags,
     io::Errno,
     net::{SocketAddrAny, SocketFlags, acceptfrom_with},
 };
-use tokio::io::{Interest, unix::AsyncFd};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    event_loop::{Sleep, Watched},
     lane::Lane,
     peer::Peer,
     session::{Session, turn_away},
@@ -75,7 +77,7 @@ pub struct Acceptors(Vec<Acceptor>);
 
 #[derive(Debug)]
 struct Acceptor {
-    fd: AsyncFd<OwnedFd>,
+    fd: Watched,
     /// Keeps [`Left`] alive for as long as `fd`, a duplicate of it, is open.
     _listener: Arc<OwnedFd>,
     address: Endpoint,
@@ -187,9 +189,8 @@ impl Listener {
     /// When there are no descriptors for it, or a lane's poller cannot take them.
     pub fn acceptors(&self, lanes: &[Arc<Lane>]) -> io::Result<Acceptors> {
         let acceptor = |lane: &Arc<Lane>| {
-            let _inside = lane.runtime().enter();
             Ok(Acceptor {
-                fd: register(self.fd.try_clone()?)?,
+                fd: Watched::duplicate(self.fd.try_clone()?, lane.event_loop())?,
                 _listener: Arc::clone(&self.fd),
                 address: self.address.clone(),
                 lane: Arc::clone(lane),
@@ -205,19 +206,11 @@ impl Acceptors {
     /// kernel has let in by then are still served.
     pub fn start(self, service: &Arc<Service>, stop: &CancellationToken, tracker: &TaskTracker) {
         for acceptor in self.0 {
-            let runtime = acceptor.lane.runtime().clone();
+            let event_loop = acceptor.lane.event_loop().clone();
             let accepting = acceptor.run(Arc::clone(service), stop.clone());
-            tracker.spawn_on(accepting, &runtime);
+            event_loop.spawn(tracker.track_future(accepting));
         }
     }
-}
-
-#[expect(
-    deprecated,
-    reason = "unsound only for types that close or change their descriptor"
-)]
-fn register(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    AsyncFd::with_interest(fd, Interest::READABLE)
 }
 
 /// Why a batch of accepts ended.
@@ -235,17 +228,14 @@ impl Acceptor {
         let mut stop = pin!(stop.cancelled());
         let mut warned: Option<Instant> = None;
         loop {
-            let mut ready = tokio::select! {
+            tokio::select! {
                 biased;
                 () = &mut stop => break,
-                ready = self.fd.readable() => match ready {
-                    Ok(ready) => ready,
-                    // The runtime is shutting down.
-                    Err(_) => return,
-                },
-            };
+                // It is watched from the start, so that this cannot fail.
+                _ready = poll_fn(|cx| self.fd.poll_ready(cx, EventFlags::IN)) => {}
+            }
             match self.accept_batch(&service) {
-                Pause::Empty => ready.clear_ready(),
+                Pause::Empty => self.fd.clear(EventFlags::IN),
                 Pause::Turn => tokio::task::yield_now().await,
                 Pause::Exhausted(error) => {
                     if warned.is_none_or(|at| at.elapsed() >= SILENCE) {
@@ -255,7 +245,9 @@ impl Acceptor {
                             "cannot accept; trying again every {REST:?}"
                         );
                     }
-                    tokio::time::sleep(REST).await;
+                    Sleep::for_at_least(self.lane.event_loop(), REST)
+                        .wait()
+                        .await;
                 }
             }
         }
@@ -315,6 +307,6 @@ impl Acceptor {
             return turn_away(client);
         }
         let greets = session.has_to_greet(terms);
-        tokio::spawn(session.run(client, greets));
+        self.lane.event_loop().spawn(session.run(client, greets));
     }
 }

@@ -11,6 +11,7 @@ pub mod announce;
 mod connecting;
 mod ending;
 mod ephemeral;
+pub mod event_loop;
 mod flow;
 mod greeting;
 pub mod lane;

@@ -6,16 +6,12 @@ use std::{
     io,
     pin::{Pin, pin},
     task::{Context, Poll},
-    time::{Duration, Instant},
-};
-
-use tokio::{
-    sync::futures::Notified,
-    time::{Sleep, sleep_until},
+    time::Duration,
 };
 
 use super::{
     ending::{Ending, Side, Timeout},
+    event_loop::Sleep,
     flow::{Fault, Flow},
     lane::Lane,
     socket::Socket,
@@ -28,8 +24,8 @@ pub(super) struct Relay<'a, Asked> {
     pub(super) host: &'a Socket,
     pub(super) flows: &'a mut Flows,
     pub(super) lane: &'a Lane,
-    /// Is told how long no byte has come, whenever the lane's bell rings, and says whether the
-    /// session is to end now.
+    /// Is told for how many milliseconds no byte has come, whenever the lane's bell rings, and says
+    /// whether the session is to end now.
     pub(super) asked_to_end: Asked,
     pub(super) clock: Clock,
     /// What is counted: of the host, and of the service.
@@ -47,16 +43,16 @@ pub(super) struct Flows {
     pub(super) down: Flow,
 }
 
-/// When a session has lasted or slept too long.
+/// When a session has lasted or slept too long; all in milliseconds of the lane's clock.
 pub(super) struct Clock {
-    timeouts: [Option<Duration>; 3],
-    started: Instant,
-    last_byte: Instant,
+    timeouts: [Option<u64>; 3],
+    started: u64,
+    last_byte: u64,
 }
 
 impl Clock {
     /// A clock for a session that was accepted at `started`, and connected at `since`.
-    pub(super) fn new(timeouts: &Timeouts, started: Instant, since: Instant) -> Self {
+    pub(super) fn new(timeouts: &Timeouts, started: u64, since: u64) -> Self {
         let Timeouts {
             idle,
             half_closed,
@@ -64,17 +60,17 @@ impl Clock {
             connect: _,
         } = *timeouts;
         Self {
-            timeouts: [idle, half_closed, lifetime],
+            timeouts: [idle, half_closed, lifetime].map(|limit| limit.map(whole_millis)),
             started,
             last_byte: since,
         }
     }
 
     /// When the session is over, and why, if no byte comes until then.
-    fn deadline(&self, half_closed: bool) -> Option<(Instant, Timeout)> {
+    fn deadline(&self, half_closed: bool) -> Option<(u64, Timeout)> {
         let [idle, half, lifetime] = self.timeouts;
-        let from = |start: Instant, length: Option<Duration>, what| {
-            length.and_then(|length| Some((start.checked_add(length)?, what)))
+        let from = |start: u64, length: Option<u64>, what| {
+            length.map(|length| (start.saturating_add(length), what))
         };
         [
             from(self.last_byte, idle, Timeout::Idle),
@@ -91,18 +87,19 @@ impl Clock {
     }
 }
 
-/// How long after its deadline a session may still show that it lives.
-const LAST_LOOK: Duration = Duration::from_millis(5);
+/// Not less than `limit`, whatever part of a millisecond the clock does not show.
+fn whole_millis(limit: Duration) -> u64 {
+    limit.as_millis().saturating_add(1) as u64
+}
 
 /// Wakes a session when its time may be over.
 struct Alarm<'a> {
-    sleep: Pin<&'a mut Option<Sleep>>,
-    at: Option<Instant>,
-    /// The deadline that has passed, and after which sockets are looked at once more.
-    last_look: Option<Instant>,
+    sleep: Sleep<'a>,
+    /// Whether there is such a time.
+    is_set: bool,
 }
 
-impl<'a, Asked: Fn(Duration) -> Option<Ending>> Relay<'a, Asked> {
+impl<Asked: Fn(u64) -> Option<Ending>> Relay<'_, Asked> {
     /// Carries the bytes until the session ends.
     pub(super) async fn run(&mut self) -> Ending {
         if let Some(ending) = self.carry(None).await {
@@ -133,17 +130,15 @@ impl<'a, Asked: Fn(Duration) -> Option<Ending>> Relay<'a, Asked> {
         let before = self.half_closed();
         // An `async fn` would hold `ended` twice.
         async move {
-            // Made before the first look, so that no ring goes unheard.
-            let mut bell = pin!(self.lane.bell().notified());
             let mut heard = None;
-            let at = self.clock.deadline(before.is_some()).map(|(at, _)| at);
+            let deadline = self.clock.deadline(before.is_some());
+            let at = deadline.map_or(0, |(at, _)| at);
             let mut alarm = Alarm {
-                sleep: pin!(None),
-                at,
-                last_look: None,
+                sleep: Sleep::until(self.lane.event_loop(), at),
+                is_set: deadline.is_some(),
             };
             poll_fn(|cx| {
-                if let Some(ending) = self.poll_bell(cx, bell.as_mut(), &mut heard) {
+                if let Some(ending) = self.listen(&mut heard) {
                     return Poll::Ready(Some(ending));
                 }
                 let ending = self.poll_flows(cx);
@@ -160,33 +155,22 @@ impl<'a, Asked: Fn(Duration) -> Option<Ending>> Relay<'a, Asked> {
                     return Poll::Ready(Some(ending));
                 }
                 if moved {
-                    self.clock.last_byte = Instant::now();
+                    self.clock.last_byte = self.lane.now();
                 }
-                self.poll_clock(cx, &mut alarm, moved).map(Some)
+                self.poll_clock(cx, &mut alarm).map(Some)
             })
             .await
         }
     }
 
     /// Asks whether the session is to end, if the bell has rung since it was `heard`.
-    ///
-    /// What is polled costs every message: the bell is not asked again while bytes flow, unless it
-    /// has something to say.
-    fn poll_bell(
-        &self,
-        cx: &mut Context<'_>,
-        mut bell: Pin<&mut Notified<'a>>,
-        heard: &mut Option<u64>,
-    ) -> Option<Ending> {
+    fn listen(&self, heard: &mut Option<u64>) -> Option<Ending> {
         let rings = Some(self.lane.rings());
         if *heard == rings {
             return None;
         }
         *heard = rings;
-        while bell.as_mut().poll(cx).is_ready() {
-            bell.set(self.lane.bell().notified());
-        }
-        (self.asked_to_end)(self.clock.last_byte.elapsed())
+        (self.asked_to_end)(self.lane.now().saturating_sub(self.clock.last_byte))
     }
 
     /// The side that has finished sending, where just one has.
@@ -244,53 +228,16 @@ impl<'a, Asked: Fn(Duration) -> Option<Ending>> Relay<'a, Asked> {
 
     /// Ready when time has run out. The alarm is not moved at every byte, which would cost each
     /// message a timer: when it goes off too early, it is set again.
-    fn poll_clock(&self, cx: &mut Context<'_>, alarm: &mut Alarm<'_>, moved: bool) -> Poll<Ending> {
-        let Some(at) = alarm.at else {
-            return Poll::Pending;
-        };
-        if moved && alarm.is_set() && self.clock.last_byte < at {
-            return Poll::Pending;
-        }
-        while alarm.poll(cx).is_ready() {
+    fn poll_clock(&self, cx: &Context<'_>, alarm: &mut Alarm<'_>) -> Poll<Ending> {
+        while alarm.is_set && alarm.sleep.poll(cx).is_ready() {
+            let now = self.lane.now();
             match self.clock.deadline(self.half_closed().is_some()) {
-                // Where this process was stopped, time has passed unseen and so have bytes: they
-                // are looked for once more.
-                Some((at, _)) if at <= Instant::now() && alarm.last_look != Some(at) => {
-                    alarm.last_look = Some(at);
-                    alarm.set(Instant::now() + LAST_LOOK);
-                }
-                Some((at, what)) if at <= Instant::now() => {
-                    return Poll::Ready(Ending::TimedOut(what));
-                }
-                Some((at, _)) => alarm.set(at),
-                None => break,
+                Some((at, what)) if at <= now => return Poll::Ready(Ending::TimedOut(what)),
+                Some((at, _)) => alarm.sleep.reset(at),
+                None => alarm.is_set = false,
             }
         }
         Poll::Pending
-    }
-}
-
-impl Alarm<'_> {
-    fn is_set(&self) -> bool {
-        self.sleep.is_some()
-    }
-
-    fn set(&mut self, at: Instant) {
-        self.at = Some(at);
-        if let Some(sleep) = self.sleep.as_mut().as_pin_mut() {
-            sleep.reset(at.into());
-        }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(at) = self.at else {
-            return Poll::Pending;
-        };
-        if self.sleep.is_none() {
-            self.sleep.set(Some(sleep_until(at.into())));
-        }
-        let sleep = self.sleep.as_mut().as_pin_mut();
-        sleep.map_or(Poll::Pending, |sleep| sleep.poll(cx))
     }
 }
 

@@ -2,10 +2,12 @@
 //! It must not know how connections are accepted, nor who else is being served.
 
 use std::{
+    future::poll_fn,
     io,
     net::SocketAddr,
     os::fd::OwnedFd,
     sync::Arc,
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -72,10 +74,7 @@ impl Session {
     )]
     pub(super) fn run(mut self, client: OwnedFd, greets: bool) -> impl Future<Output = ()> {
         async move {
-            let client = match Socket::accepted(client) {
-                Ok(client) => client,
-                Err(error) => return self.refuse(&Refusal::Resources(error)),
-            };
+            let client = Socket::new(client, self.lane.event_loop());
             let mut flows = Flows {
                 up: Flow::hurrying(),
                 down: Flow::default(),
@@ -132,7 +131,7 @@ impl Session {
         }
         let counters = &connected.lease.host().counters;
         counters.session_time.record(self.started.elapsed());
-        if matches!(&ending, Ending::Broken(Side::Host, _)) && bytes.1 == 0 {
+        if matches!(&ending, Ending::Broken(Side::Host, error) if !is_ours(error)) && bytes.1 == 0 {
             counters.early_resets.increment();
         }
         let Connected { lease, at, .. } = connected;
@@ -210,16 +209,16 @@ impl Session {
         })
     }
 
-    /// Waits until this session is asked to end.
+    /// Waits until this session is asked to end: each ring of the lane's bell wakes it.
     pub(super) async fn asked_to_end(&self, lease: Option<&Lease>) {
-        loop {
-            // Made before the look, so that no ring goes unheard.
-            let ring = self.lane.bell().notified();
+        poll_fn(|_| {
             if self.is_asked_to_end(lease) {
-                return;
+                Poll::Ready(())
+            } else {
+                Poll::Pending
             }
-            ring.await;
-        }
+        })
+        .await;
     }
 
     fn is_asked_to_end(&self, lease: Option<&Lease>) -> bool {
@@ -228,16 +227,13 @@ impl Session {
             || self.entry.service().is_closing(started)
     }
 
-    /// How a session without a byte for `idle` was asked to end, where it was.
-    fn asked_ending(&self, lease: &Lease, idle: Duration) -> Option<Ending> {
+    /// How a session without a byte for `idle` milliseconds was asked to end, where it was.
+    fn asked_ending(&self, lease: &Lease, idle: u64) -> Option<Ending> {
         if self.is_asked_to_end(Some(lease)) {
             return Some(Ending::Closed);
         }
         let started = self.lane.millis(self.started);
-        let spread = lease
-            .host()
-            .shedding()
-            .takes(started, idle.as_millis() as u64);
+        let spread = lease.host().shedding().takes(started, idle);
         spread.then_some(Ending::Spread)
     }
 
@@ -258,8 +254,8 @@ impl Session {
             asked_to_end: |idle| self.asked_ending(&connected.lease, idle),
             clock: Clock::new(
                 &service.view().terms.timeouts,
-                self.started,
-                connected.since,
+                self.lane.millis(self.started),
+                self.lane.millis(connected.since),
             ),
             meters: [&host.counters.bytes, &service.counters.bytes],
             bytes: (0, 0),

@@ -1,35 +1,46 @@
-//! Sockets as the data plane uses them: non-blocking calls and the readiness that tokio reports.
+//! Sockets as the data plane uses them: non-blocking calls, and what their event loop knows.
 //! It must not know what a session is.
 
 use std::{
+    future::poll_fn,
     io,
     net::SocketAddr,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    pin::pin,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType, bind,
-    connect, getsockname, listen, recv, send, shutdown, socket_with, sockopt as options,
+use rustix::{
+    event::epoll::EventFlags,
+    net::{
+        AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType,
+        bind, connect, getsockname, listen, recv, send, shutdown, socket_with, sockopt as options,
+    },
 };
-use tokio::io::{Interest, unix::AsyncFd};
 
-use super::{sockopt, unix};
+use super::{
+    event_loop::{Handle, Watched},
+    sockopt, unix,
+};
 use crate::{
     balance::view::Outgoing,
     model::{address::Endpoint, topology::Tcp},
 };
 
-/// What is waited for. Urgent data is not passed on as such, but it stops a receive short.
-const INTEREST: Interest = Interest::READABLE
-    .add(Interest::WRITABLE)
-    .add(Interest::PRIORITY);
+/// The peer has finished, or broken the connection.
+const CLOSED: EventFlags = EventFlags::RDHUP.union(EventFlags::HUP);
+/// A receive does not have to wait: for bytes, the end or an error.
+const READABLE: EventFlags = EventFlags::IN.union(CLOSED).union(EventFlags::ERR);
+/// A send does not have to wait: for room or an error.
+const WRITABLE: EventFlags = EventFlags::OUT
+    .union(EventFlags::HUP)
+    .union(EventFlags::ERR);
 
-/// A connected (or connecting) socket, registered with the runtime it was made in.
+/// A connected (or connecting) socket of one event loop.
 #[derive(Debug)]
-pub(super) struct Socket(AsyncFd<OwnedFd>);
+pub(super) struct Socket {
+    watched: Watched,
+}
 
 /// Bytes that were read, and whether the peer is known to have finished after them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,16 +65,11 @@ impl Read {
 }
 
 impl Socket {
-    /// Takes over a connection that was accepted.
-    ///
-    /// # Errors
-    /// When the runtime's poller cannot take it.
-    #[expect(
-        deprecated,
-        reason = "unsound only for types that close or change their descriptor"
-    )]
-    pub(super) fn accepted(fd: OwnedFd) -> io::Result<Self> {
-        AsyncFd::with_interest(fd, INTEREST).map(Self)
+    /// Takes over a connection, of TCP or to a Unix socket.
+    pub(super) fn new(fd: OwnedFd, event_loop: &Handle) -> Self {
+        Self {
+            watched: Watched::new(fd, event_loop),
+        }
     }
 
     /// Begins to connect to `endpoint`. With `hold_ack`, the acknowledgement that ends the
@@ -76,10 +82,14 @@ impl Socket {
         endpoint: &Endpoint,
         hold_ack: bool,
         outgoing: &Outgoing,
+        event_loop: &Handle,
     ) -> io::Result<Self> {
         let address = match endpoint {
             Endpoint::Ip(address) => *address,
-            Endpoint::Unix(path) => return unix::connecting(path).and_then(Self::accepted),
+            Endpoint::Unix(path) => {
+                let fd = unix::connecting(path)?;
+                return Ok(Self::new(fd, event_loop));
+            }
         };
         let fd = new_socket(address)?;
         keep_watch(&fd, outgoing.keepalive, outgoing.user_timeout)?;
@@ -91,7 +101,7 @@ impl Socket {
             options::set_tcp_quickack(&fd, false)?;
         }
         match connect(&fd, &address) {
-            Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Self::accepted(fd),
+            Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Ok(Self::new(fd, event_loop)),
             Err(error) => Err(error.into()),
         }
     }
@@ -101,8 +111,10 @@ impl Socket {
     /// # Errors
     /// Why it does not.
     pub(super) async fn connected(&self) -> io::Result<()> {
-        let _ready = self.0.writable().await?;
-        options::socket_error(&self.0)??;
+        // It was taken to be, as any socket is at first.
+        self.watched.clear(EventFlags::OUT);
+        poll_fn(|cx| self.watched.poll_ready(cx, WRITABLE)).await?;
+        options::socket_error(&self.watched)??;
         Ok(())
     }
 
@@ -111,7 +123,7 @@ impl Socket {
     /// # Errors
     /// `WouldBlock` when nothing is.
     pub(super) fn try_recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(recv(&self.0, buffer, RecvFlags::empty())?.0)
+        Ok(recv(&self.watched, buffer, RecvFlags::empty())?.0)
     }
 
     /// Receives what is there, or waits for it; zero is the end.
@@ -119,11 +131,8 @@ impl Socket {
     /// # Errors
     /// When the peer breaks the connection.
     pub(super) async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = |fd: BorrowedFd<'_>| Ok(recv(fd, &mut *buffer, RecvFlags::empty())?.0);
-        let mut read = read;
-        self.0
-            .async_io(Interest::READABLE, |fd| read(fd.as_fd()))
-            .await
+        let read = poll_fn(|cx| self.poll_recv(cx, buffer)).await?;
+        Ok(read.bytes)
     }
 
     /// Our own end: the address, or the path, that the peer called.
@@ -131,7 +140,7 @@ impl Socket {
     /// # Errors
     /// When the connection is broken already.
     pub(super) fn local(&self) -> io::Result<Endpoint> {
-        let local = getsockname(&self.0)?;
+        let local = getsockname(&self.watched)?;
         if local.address_family() != AddressFamily::UNIX {
             return Ok(Endpoint::Ip(local.try_into()?));
         }
@@ -148,7 +157,7 @@ impl Socket {
     /// # Errors
     /// `WouldBlock` when nothing does.
     pub(super) fn try_send(&self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(send(&self.0, bytes, SendFlags::NOSIGNAL)?)
+        Ok(send(&self.watched, bytes, SendFlags::NOSIGNAL)?)
     }
 
     /// Receives into `buffer`.
@@ -169,27 +178,29 @@ impl Socket {
         &self,
         cx: &mut Context<'_>,
         room: Option<usize>,
-        mut call: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+        call: impl FnOnce(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<Read>> {
-        loop {
-            let mut guard = ready!(self.0.poll_read_ready(cx))?;
-            let last = guard.ready().is_read_closed();
-            match guard.try_io(|fd| call(fd.as_fd())) {
-                Ok(Ok(bytes)) => {
-                    // A short count means that the socket is empty: the call that would say so
-                    // is saved. What has closed stays ready; tokio never clears that.
-                    let short = bytes > 0 && room.is_some_and(|room| bytes < room);
-                    let empty = short && !self.has_urgent();
-                    if empty {
-                        guard.clear_ready();
-                    }
-                    // What was broken looks closed too: only a receive tells the one from the other.
-                    let end = empty && last && !self.is_broken();
-                    return Poll::Ready(Ok(Read { bytes, last, end }));
+        let ready = ready!(self.watched.poll_ready(cx, READABLE))?;
+        match call(self.watched.as_fd()) {
+            Ok(bytes) => {
+                // A short count means that the socket is empty: the call that would say so is
+                // saved. But urgent data stops a receive short.
+                let short = bytes > 0 && room.is_some_and(|room| bytes < room);
+                let empty = short && !ready.contains(EventFlags::PRI);
+                if empty {
+                    self.watched.clear(EventFlags::IN);
                 }
-                Ok(Err(error)) => return Poll::Ready(Err(error)),
-                Err(_would_block) => {}
+                let last = ready.intersects(CLOSED);
+                // What was broken looks closed too: only a receive tells the one from the other.
+                let end = empty && last && !ready.contains(EventFlags::ERR);
+                Poll::Ready(Ok(Read { bytes, last, end }))
             }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.watched.clear(EventFlags::IN);
+                self.watched.wait(cx, READABLE)?;
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(error)),
         }
     }
 
@@ -199,47 +210,23 @@ impl Socket {
         &self,
         call: impl FnOnce(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<Read>> {
-        match call(self.0.get_ref().as_fd()) {
+        match call(self.watched.as_fd()) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
             done => Poll::Ready(done.map(Read::some)),
         }
     }
 
-    /// Whether urgent data has ever come: a receive stops short at it, and more may follow.
-    fn has_urgent(&self) -> bool {
-        if self.0.try_io(Interest::PRIORITY, |_| Ok(())).is_err() {
-            return false;
-        }
-        // What has closed is ready for this too: only the guard tells the one from the other.
-        let ready = pin!(self.0.ready(Interest::PRIORITY));
-        match ready.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Ok(guard)) => guard.ready().is_priority(),
-            Poll::Ready(Err(_)) | Poll::Pending => true,
-        }
-    }
-
-    fn is_broken(&self) -> bool {
-        self.0.try_io(Interest::ERROR, |_| Ok(())).is_ok()
-    }
-
-    /// Waits until the peer has broken the connection, or anything else happens to this socket.
-    /// It is not known to be ready afterwards, even if it is.
+    /// Waits until the peer has broken the connection.
     pub(super) fn poll_broken(&self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        if self.is_broken() {
-            return Poll::Ready(self.error());
+        match ready!(self.watched.poll_ready(cx, EventFlags::ERR)) {
+            Ok(_) => Poll::Ready(self.error()),
+            Err(error) => Poll::Ready(error),
         }
-        while let Poll::Ready(Ok(mut guard)) = self.0.poll_read_ready(cx) {
-            if guard.ready().is_read_closed() {
-                break;
-            }
-            guard.clear_ready();
-        }
-        Poll::Pending
     }
 
     /// Why the connection is broken.
     fn error(&self) -> io::Error {
-        match options::socket_error(&self.0) {
+        match options::socket_error(&self.watched) {
             Ok(Err(error)) => error.into(),
             Ok(Ok(())) | Err(_) => io::ErrorKind::ConnectionReset.into(),
         }
@@ -272,30 +259,29 @@ impl Socket {
         &self,
         cx: &mut Context<'_>,
         length: usize,
-        mut call: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+        call: impl FnOnce(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        loop {
-            let mut guard = ready!(self.0.poll_write_ready(cx))?;
-            match guard.try_io(|fd| call(fd.as_fd())) {
-                Ok(Ok(bytes)) => {
-                    if bytes < length {
-                        guard.clear_ready();
-                    }
-                    return Poll::Ready(Ok(bytes));
+        ready!(self.watched.poll_ready(cx, WRITABLE))?;
+        match call(self.watched.as_fd()) {
+            Ok(bytes) => {
+                if bytes < length {
+                    self.watched.clear(EventFlags::OUT);
                 }
-                Ok(Err(error)) => return Poll::Ready(Err(error)),
-                Err(_would_block) => {}
+                Poll::Ready(Ok(bytes))
             }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.watched.clear(EventFlags::OUT);
+                self.watched.wait(cx, WRITABLE)?;
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(error)),
         }
     }
 
     /// Waits until the peer has broken the connection: for a side that has finished sending,
     /// from which a reset can no longer be read.
     pub(super) async fn broken(&self) -> io::Error {
-        match self.0.ready(Interest::ERROR).await {
-            Ok(_guard) => self.error(),
-            Err(error) => error,
-        }
+        poll_fn(|cx| self.poll_broken(cx)).await
     }
 
     /// Tells the peer that nothing more will come.
@@ -303,19 +289,19 @@ impl Socket {
     /// # Errors
     /// When the connection is broken already.
     pub(super) fn finish(&self) -> io::Result<()> {
-        Ok(shutdown(&self.0, Shutdown::Write)?)
+        Ok(shutdown(&self.watched, Shutdown::Write)?)
     }
 
     /// Lets small messages go out at once.
     pub(super) fn send_at_once(&self) {
         // Costs latency where it fails, nothing else.
-        let _ = options::set_tcp_nodelay(&self.0, true);
+        let _ = options::set_tcp_nodelay(&self.watched, true);
     }
 
     /// Has the connection broken when this is dropped, so that the peer cannot take it for
     /// finished.
     pub(super) fn reset(&self) {
-        reset(&self.0);
+        reset(&self.watched);
     }
 }
 

@@ -1,5 +1,5 @@
-//! Data threads: one current-thread runtime each, on which a program of its own runs sessions.
-//! An embedder needs none of them: its sessions run where it calls us from.
+//! Data threads: one event loop each, on which a program of its own runs sessions.
+//! An embedder needs none of them: its sessions run on the runtime that it calls us from.
 
 use std::{
     io,
@@ -8,9 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio_util::sync::CancellationToken;
-
-use super::{access_log::AccessLog, lane::Lane};
+use super::{access_log::AccessLog, event_loop::EventLoop, lane::Lane};
 
 /// How often a data thread wakes for itself, and gives a sign of life.
 pub const TICK: Duration = Duration::from_millis(250);
@@ -19,7 +17,6 @@ pub const TICK: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub struct DataThreads {
     lanes: Vec<Arc<Lane>>,
-    stop: CancellationToken,
 }
 
 impl DataThreads {
@@ -30,21 +27,21 @@ impl DataThreads {
     pub fn start(count: usize, access_log: bool) -> io::Result<Self> {
         let log = Arc::new(AccessLog::default());
         log.turn(access_log);
-        let stop = CancellationToken::new();
         let epoch = Instant::now();
-        let mut lanes = Vec::with_capacity(count);
+        let mut threads = Self { lanes: Vec::new() };
         for index in 0..count {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
-            let lane = Arc::new(Lane::new(runtime.handle().clone(), epoch, Arc::clone(&log)));
-            lanes.push(Arc::clone(&lane));
-            let stop = stop.clone();
+            let event_loop = EventLoop::new(epoch)?;
+            let lane = Lane::new(event_loop.handle(), epoch, Arc::clone(&log));
+            threads.lanes.push(Arc::new(lane));
             thread::Builder::new()
                 .name(format!("data-{index}"))
-                .spawn(move || runtime.block_on(tick_until(stop.cancelled_owned(), &lane)))?;
+                .spawn(move || {
+                    if let Err(error) = event_loop.run(TICK) {
+                        tracing::error!(%error, "a data thread has ended");
+                    }
+                })?;
         }
-        Ok(Self { lanes, stop })
+        Ok(threads)
     }
 
     /// Where their sessions run.
@@ -53,21 +50,8 @@ impl DataThreads {
     }
 }
 
-/// Ticks until `stop`. A timer that would be the first to go off wakes the runtime, which costs a
-/// system call: with a tick before any of theirs, sessions never set that one.
-async fn tick_until(stop: impl Future<Output = ()>, lane: &Lane) {
-    let mut ticks = tokio::time::interval(TICK);
-    let mut stop = std::pin::pin!(stop);
-    loop {
-        tokio::select! {
-            () = &mut stop => return,
-            _ = ticks.tick() => lane.beat(),
-        }
-    }
-}
-
 impl Drop for DataThreads {
     fn drop(&mut self) {
-        self.stop.cancel();
+        self.lanes.iter().for_each(|lane| lane.event_loop().close());
     }
 }

@@ -3,9 +3,7 @@
 
 use std::{future::poll_fn, io, time::Instant};
 
-use tokio::time::{Instant as Moment, sleep_until};
-
-use super::{account::Refusal, flow::Flow, session::Session, socket::Socket};
+use super::{account::Refusal, event_loop::Sleep, flow::Flow, session::Session, socket::Socket};
 use crate::balance::{Lease, NoHost, View, view::Waiting};
 
 impl Session {
@@ -27,8 +25,12 @@ impl Session {
     ) -> Result<Lease, Refusal> {
         let since = Instant::now();
         let out_of_time = async {
-            match terms.timeout.and_then(|timeout| since.checked_add(timeout)) {
-                Some(until) => sleep_until(Moment::from_std(until)).await,
+            match terms.timeout {
+                Some(timeout) => {
+                    Sleep::for_at_least(self.lane.event_loop(), timeout)
+                        .wait()
+                        .await
+                }
                 None => std::future::pending().await,
             }
         };
