@@ -74,7 +74,7 @@ impl Session {
     )]
     pub(super) fn run(mut self, client: OwnedFd, greets: bool) -> impl Future<Output = ()> {
         async move {
-            let client = Socket::new(client, self.lane.event_loop());
+            let client = Socket::new(client, self.peer == Peer::Unix, self.lane.event_loop());
             let mut flows = Flows {
                 up: Flow::hurrying(),
                 down: Flow::default(),

@@ -40,6 +40,7 @@ const WRITABLE: EventFlags = EventFlags::OUT
 #[derive(Debug)]
 pub(super) struct Socket {
     watched: Watched,
+    is_unix: bool,
 }
 
 /// Bytes that were read, and whether the peer is known to have finished after them.
@@ -66,9 +67,10 @@ impl Read {
 
 impl Socket {
     /// Takes over a connection, of TCP or to a Unix socket.
-    pub(super) fn new(fd: OwnedFd, event_loop: &Handle) -> Self {
+    pub(super) fn new(fd: OwnedFd, is_unix: bool, event_loop: &Handle) -> Self {
         Self {
             watched: Watched::new(fd, event_loop),
+            is_unix,
         }
     }
 
@@ -88,7 +90,7 @@ impl Socket {
             Endpoint::Ip(address) => *address,
             Endpoint::Unix(path) => {
                 let fd = unix::connecting(path)?;
-                return Ok(Self::new(fd, event_loop));
+                return Ok(Self::new(fd, true, event_loop));
             }
         };
         let fd = new_socket(address)?;
@@ -101,7 +103,7 @@ impl Socket {
             options::set_tcp_quickack(&fd, false)?;
         }
         match connect(&fd, &address) {
-            Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Ok(Self::new(fd, event_loop)),
+            Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Ok(Self::new(fd, false, event_loop)),
             Err(error) => Err(error.into()),
         }
     }
@@ -184,9 +186,10 @@ impl Socket {
         match call(self.watched.as_fd()) {
             Ok(bytes) => {
                 // A short count means that the socket is empty: the call that would say so is
-                // saved. But urgent data stops a receive short.
+                // saved. But urgent data stops a receive short, and of a Unix socket a message
+                // that carried descriptors does (unix(7), SCM_RIGHTS).
                 let short = bytes > 0 && room.is_some_and(|room| bytes < room);
-                let empty = short && !ready.contains(EventFlags::PRI);
+                let empty = short && !self.is_unix && !ready.contains(EventFlags::PRI);
                 if empty {
                     self.watched.clear(EventFlags::IN);
                 }

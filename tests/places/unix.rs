@@ -2,13 +2,18 @@
 
 use std::{
     fs,
-    io::ErrorKind,
-    os::unix::fs::{FileTypeExt, PermissionsExt},
+    io::{ErrorKind, IoSlice},
+    mem::MaybeUninit,
+    os::{
+        fd::AsFd,
+        unix::fs::{FileTypeExt, PermissionsExt},
+    },
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering::SeqCst},
 };
 
 use pointsman::{control::Balancer, model::topology::Topology};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UnixListener, UnixStream},
@@ -117,6 +122,29 @@ async fn bytes_and_the_end_go_through_unix_sockets_on_both_sides() {
         status(&balancer).listen[0].to_string(),
         format!("unix:{}", path.display())
     );
+}
+
+#[tokio::test]
+async fn what_comes_after_a_message_that_carried_a_descriptor_is_passed_on() {
+    let folder = Folder::new();
+    let (path, host) = (folder.path("web.sock"), echo_at(&folder.path("w1.sock")));
+    let balancer = start(topology(&path, &host, "", ""));
+    let mut client = UnixStream::connect(&path).await.unwrap();
+    client.write_all(b"x").await.unwrap();
+    soon(client.read_exact(&mut [0])).await.unwrap();
+    // All at once: this runs on the thread that the balancer runs on.
+    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut carried = SendAncillaryBuffer::new(&mut room);
+    let descriptor = [client.as_fd()];
+    assert!(carried.push(SendAncillaryMessage::ScmRights(&descriptor)));
+    let first = [IoSlice::new(b"with a descriptor, ")];
+    sendmsg(&client, &first, &mut carried, SendFlags::NOSIGNAL).unwrap();
+    rustix::io::write(&client, b"and without").unwrap();
+    client.shutdown().await.unwrap();
+    let mut answer = String::new();
+    soon(client.read_to_string(&mut answer)).await.unwrap();
+    assert_eq!(answer, "with a descriptor, and without");
+    eventually!(at_rest(&balancer));
 }
 
 #[tokio::test]
