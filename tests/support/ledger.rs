@@ -43,7 +43,8 @@ impl Asked {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Relaxed);
         let (host, what) = match rand::random_range(0..4) {
-            0 => (shared(), What::Weight(rand::random_range(1..=256))),
+            // Not what the host has, nor what it began with: each must make a revision.
+            0 => (shared(), What::Weight(2 + number % 255)),
             1 => match extra.pop() {
                 Some(host) => (host, What::Remove),
                 None => {
@@ -51,7 +52,6 @@ impl Asked {
                     (format!("x{client}-{number}"), What::Add)
                 }
             },
-            // Never twice the same: each must make a revision.
             _ => (shared(), What::Most(1000 + number)),
         };
         Self {
