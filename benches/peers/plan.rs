@@ -125,7 +125,8 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// The quick form shares two minutes out, the full one twenty-three; idle sessions and
-    /// starting come on top of that. With `only`, those steps share them whose titles have it.
+    /// starting come on top of that. With `only`, those steps share them whose titles have it, in
+    /// more rounds: many short ones tell small differences better than a few long ones.
     pub(crate) fn new(full: bool, contestants: usize, only: &str) -> Self {
         let (steps, rounds, budget, most, idle) = if full {
             (FULL, 5, 23.0 * 60.0, 2.0, 10_000)
@@ -134,7 +135,6 @@ impl Plan {
         };
         let steps = steps.iter().filter(|step| step.title.contains(only));
         let steps: Vec<Step> = steps.copied().collect();
-        let most = if only.is_empty() { most } else { 4.0 };
         let windows: usize = steps
             .iter()
             .map(|step| match step.who {
@@ -142,8 +142,11 @@ impl Plan {
                 Who::Variants(endings) => endings.len(),
             })
             .sum();
+        let around = (WARM + SETTLE).as_secs_f64();
+        let room = budget / (windows.max(1) as f64 * (around + most));
+        let rounds = rounds.max(if only.is_empty() { 0 } else { room as usize });
         let each = budget / (rounds * windows.max(1)) as f64;
-        let window = (each - (WARM + SETTLE).as_secs_f64()).clamp(0.3, most);
+        let window = (each - around).clamp(0.3, most);
         Self {
             steps,
             rounds,

@@ -13,7 +13,7 @@ Columns: CPU is the processor time (user and system, all processes and threads) 
 each operation, in µs; for bulk, for each MB. ± is half the distance between its lowest and highest round. \
 Machine is the same for the whole machine, load and hosts \
 included, unrelated processes left out. Ratios are to `haproxy` / to the best peer \
-of the row (less is better). `direct` has no balancer in between and is no peer. Others is the share of the \
+of the row (less is better): each round's to the same round of the other, the median of them. `direct` has no balancer in between and is no peer. Others is the share of the \
 machine that unrelated processes or a neighbour took meanwhile, in the worst round: above a few % the section \
 is not to be trusted.
 ";
@@ -33,19 +33,18 @@ struct Row {
 
 impl Row {
     fn sorted(&self, figure: fn(&Figures) -> f64) -> Vec<f64> {
-        let mut all: Vec<f64> = self.rounds.iter().map(figure).collect();
-        all.sort_by(f64::total_cmp);
-        all
+        sorted(self.rounds.iter().map(figure))
     }
 
     fn median(&self, figure: fn(&Figures) -> f64) -> f64 {
-        let all = self.sorted(figure);
-        let middle = all.len() / 2;
-        if all.len() % 2 == 1 {
-            all[middle]
-        } else {
-            f64::midpoint(all[middle - 1], all[middle])
-        }
+        median(&self.sorted(figure))
+    }
+
+    /// The median of the rounds' ratios. Each round is compared with the other's of the same
+    /// moment, so that a machine that gets slower and faster again does not show.
+    fn ratio_to(&self, other: &Self, figure: fn(&Figures) -> f64) -> f64 {
+        let rounds = self.rounds.iter().zip(&other.rounds);
+        median(&sorted(rounds.map(|(a, b)| figure(a) / figure(b))))
     }
 
     /// Half the distance between the extremes, as a share of the median.
@@ -112,11 +111,11 @@ impl Section {
 
     /// The ratios of one row's figure to HAProxy's and to the best peer's.
     fn ratios(&self, row: &Row, figure: fn(&Figures) -> f64) -> String {
-        let peers = self
-            .rows
-            .iter()
-            .map(|r| (r.name.as_str(), r.peer, r.median(figure)));
-        ratios(row.median(figure), peers)
+        let peers = self.rows.iter().filter(|other| other.peer);
+        let haproxy = peers.clone().find(|other| other.name == "haproxy");
+        let best = peers.min_by(|a, b| a.median(figure).total_cmp(&b.median(figure)));
+        let to = |other: Option<&Row>| shown(other.map(|other| row.ratio_to(other, figure)));
+        format!("{} / {}", to(haproxy), to(best))
     }
 
     /// As a table under its title.
@@ -182,13 +181,14 @@ pub(crate) fn idle(sessions: usize, all: &[Idle]) -> String {
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for one in all {
         // One that has its memory from the start (a static table) would make every ratio meaningless.
-        let peers = all
-            .iter()
-            .map(|i| (i.name.as_str(), i.peer && i.each >= 64.0, i.each));
+        let peers = all.iter().filter(|other| other.peer && other.each >= 64.0);
+        let haproxy = peers.clone().find(|other| other.name == "haproxy");
+        let best = peers.min_by(|a, b| a.each.total_cmp(&b.each));
+        let to = |other: Option<&Idle>| shown(other.map(|other| one.each / other.each));
         rows.push(vec![
             one.name.clone(),
             format!("{:.0}", one.each),
-            ratios(one.each, peers),
+            format!("{} / {}", to(haproxy), to(best)),
             format!("{:.1}", one.total as f64 / 1_048_576.0),
         ]);
     }
@@ -198,23 +198,26 @@ pub(crate) fn idle(sessions: usize, all: &[Idle]) -> String {
     )
 }
 
-fn ratios<'a>(value: f64, peers: impl Iterator<Item = (&'a str, bool, f64)>) -> String {
-    let (mut haproxy, mut best) = (f64::NAN, f64::NAN);
-    for (name, _, other) in peers.filter(|(_, peer, _)| *peer) {
-        best = best.min(other);
-        if name == "haproxy" {
-            haproxy = other;
-        }
+fn sorted(all: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut all: Vec<f64> = all.collect();
+    all.sort_by(f64::total_cmp);
+    all
+}
+
+/// The median of what is sorted; not a number where there is nothing.
+fn median(sorted: &[f64]) -> f64 {
+    match sorted.len() {
+        0 => f64::NAN,
+        odd if odd % 2 == 1 => sorted[odd / 2],
+        even => f64::midpoint(sorted[even / 2 - 1], sorted[even / 2]),
     }
-    let show = |base: f64| {
-        let ratio = value / base;
-        if ratio.is_finite() && value > 0.0 {
-            format!("{ratio:.2}")
-        } else {
-            "-".to_owned()
-        }
-    };
-    format!("{} / {}", show(haproxy), show(best))
+}
+
+fn shown(ratio: Option<f64>) -> String {
+    match ratio {
+        Some(ratio) if ratio.is_finite() && ratio > 0.0 => format!("{ratio:.2}"),
+        _ => "-".to_owned(),
+    }
 }
 
 /// A Markdown table, padded so that it reads well as plain text; the first row is its head.
