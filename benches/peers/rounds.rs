@@ -13,7 +13,13 @@ use crate::{
     table::{self, Section},
 };
 use std::{
-    fmt::Write as _, fs, path::Path, sync::atomic::Ordering::Relaxed, thread, time::Duration,
+    fmt::Write as _,
+    fs,
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    path::Path,
+    sync::atomic::Ordering::Relaxed,
+    thread,
+    time::Duration,
 };
 
 /// One contestant's figures from one window.
@@ -120,9 +126,10 @@ fn head(plan: &Plan, folder: &Path, cores: usize) -> String {
         .lines()
         .find_map(|l| l.strip_prefix("model name")?.split_once(": "));
     let mut text = format!(
-        "# Pointsman and its peers\n\n- machine: {}, {cores} cores, Linux {}; loopback only\n",
+        "# Pointsman and its peers\n\n- machine: {}, {cores} cores, Linux {}; loopback only, congestion control {}\n",
         model.map_or("unknown processor", |(_, name)| name),
-        read("/proc/sys/kernel/osrelease").trim()
+        read("/proc/sys/kernel/osrelease").trim(),
+        congestion_control().unwrap_or_else(|_| "unknown".to_owned())
     );
     for line in fs::read_to_string(folder.join("versions"))
         .unwrap_or_default()
@@ -138,6 +145,13 @@ fn head(plan: &Plan, folder: &Path, cores: usize) -> String {
         plan.window.as_secs_f64()
     );
     text + table::LEGEND
+}
+
+/// That of a connection over loopback, which a route may have one of its own for.
+fn congestion_control() -> std::io::Result<String> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let stream = TcpStream::connect(listener.local_addr()?)?;
+    Ok(rustix::net::sockopt::tcp_congestion(&stream)?)
 }
 
 fn section(

@@ -16,7 +16,7 @@ pub(crate) struct Stage {
     pub(crate) folder: PathBuf,
     /// The hosts to balance over.
     pub(crate) hosts: Vec<SocketAddr>,
-    /// As many threads or workers as the machine has cores.
+    /// As many threads or workers as the machine has cores; one for those whose name ends so.
     pub(crate) threads: usize,
     /// As many sessions as files allow, at two a session.
     pub(crate) sessions: usize,
@@ -72,6 +72,14 @@ pub(crate) fn command(name: &str, program: &Path, stage: &Stage, port: u16) -> i
     Ok(command)
 }
 
+fn threads(name: &str, stage: &Stage) -> usize {
+    if name.ends_with("-1") {
+        1
+    } else {
+        stage.threads
+    }
+}
+
 fn lines(hosts: &[SocketAddr], line: impl Fn(usize, &SocketAddr) -> String) -> String {
     hosts
         .iter()
@@ -84,9 +92,7 @@ fn lines(hosts: &[SocketAddr], line: impl Fn(usize, &SocketAddr) -> String) -> S
 }
 
 fn haproxy(name: &str, stage: &Stage, port: u16) -> String {
-    let Stage {
-        threads, sessions, ..
-    } = stage;
+    let (threads, sessions) = (threads(name, stage), stage.sessions);
     let splice = if name.ends_with("splice") {
         "option splice-auto"
     } else {
@@ -135,13 +141,8 @@ fn nginx(name: &str, stage: &Stage, port: u16) -> String {
     } else {
         format!("load_module {module};")
     };
-    let Stage {
-        threads,
-        sessions,
-        folder,
-        ..
-    } = stage;
-    let pid = folder.join(format!("{name}.pid"));
+    let (threads, sessions) = (threads(name, stage), stage.sessions);
+    let pid = stage.folder.join(format!("{name}.pid"));
     let buffers = if name.ends_with("64k") {
         "proxy_buffer_size 64k;"
     } else {
@@ -220,9 +221,7 @@ fn state(name: &str, stage: &Stage, port: u16) -> PathBuf {
 
 /// What its name ends with says what is different; nothing, and all is as in the others.
 fn pointsman(name: &str, stage: &Stage, port: u16) -> String {
-    let Stage {
-        threads, sessions, ..
-    } = stage;
+    let (threads, sessions) = (threads(name, stage), stage.sessions);
     let state = state(name, stage, port);
     let state = state.display();
     let hosts = lines(&stage.hosts, |n, host| {
@@ -241,7 +240,6 @@ fn pointsman(name: &str, stage: &Stage, port: u16) -> String {
         }
         scheduler => scheduler,
     };
-    let threads = if ending == "1" { &1 } else { threads };
     let access_log = ending == "logging";
     format!(
         "[node]

@@ -6,6 +6,7 @@ pub mod closing;
 pub mod counters;
 pub mod histogram;
 pub mod host;
+pub mod opening;
 pub mod portion;
 pub mod ranking;
 pub mod reach;

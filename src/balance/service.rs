@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::{admission::Queue, closing::Closing, counters::ServiceCounters, view::View};
+use super::{
+    admission::Queue, closing::Closing, counters::ServiceCounters, opening::Opening, view::View,
+};
 use crate::model::name::Name;
 
 /// A service as it runs, from when it is added until its last session has ended.
@@ -17,6 +19,8 @@ pub struct Service {
     pub counters: ServiceCounters,
     /// Who waits for a place on one of its hosts.
     pub queue: Arc<Queue>,
+    /// Who speaks first in its sessions.
+    pub opening: Opening,
     closing: Closing,
     view: ArcSwap<View>,
 }
@@ -28,6 +32,7 @@ impl Service {
             name,
             counters: ServiceCounters::default(),
             queue: Arc::default(),
+            opening: Opening::default(),
             closing: Closing::default(),
             view: ArcSwap::from_pointee(view),
         };

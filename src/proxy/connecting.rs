@@ -76,7 +76,8 @@ impl Session {
         outgoing: &Outgoing,
         up: &mut Flow,
     ) -> Result<io::Result<Socket>, Refusal> {
-        match begin(endpoint, outgoing, up, self.lane.event_loop()) {
+        let hold_ack = !up.pending().is_empty() || self.service().opening.is_clients();
+        match begin(endpoint, hold_ack, outgoing, up, self.lane.event_loop()) {
             // In a box, so that sessions are not larger for it once they are connected.
             Ok((host, false)) => Box::pin(self.wait_for_connect(host, lease, limit)).await,
             Ok((host, true)) => Ok(Ok(host)),
@@ -108,14 +109,16 @@ impl Session {
 }
 
 /// Begins to connect to a host, and sends it at once what is pending in `up`, without waiting to
-/// be told that it can be sent. Once any of it has gone out, this host is the one: says whether.
+/// be told that it can be sent. Says whether the connection stands; once anything has gone out,
+/// this host is the one.
 fn begin(
     endpoint: &Endpoint,
+    hold_ack: bool,
     outgoing: &Outgoing,
     up: &mut Flow,
     event_loop: &Handle,
 ) -> io::Result<(Socket, bool)> {
-    let host = Socket::connecting(endpoint, !up.pending().is_empty(), outgoing, event_loop)?;
+    let host = Socket::connecting(endpoint, hold_ack, outgoing, event_loop)?;
     if let Endpoint::Ip(address) = endpoint {
         let could_be_us = address.ip().is_loopback() && ephemeral::may_be_ours(address.port());
         if could_be_us && host.is_its_own_peer(*address) {
@@ -124,7 +127,8 @@ fn begin(
         }
     }
     if up.pending().is_empty() {
-        return Ok((host, false));
+        let stands = host.stands(endpoint)?;
+        return Ok((host, stands));
     }
     match host.try_send(up.pending()) {
         Ok(sent) => {

@@ -16,7 +16,7 @@ use super::{
     lane::Lane,
     socket::Socket,
 };
-use crate::balance::{counters::Bytes, view::Timeouts};
+use crate::balance::{counters::Bytes, opening::Opening, view::Timeouts};
 
 /// A session whose two sides are connected.
 pub(super) struct Relay<'a, Asked> {
@@ -30,6 +30,8 @@ pub(super) struct Relay<'a, Asked> {
     pub(super) clock: Clock,
     /// What is counted: of the host, and of the service.
     pub(super) meters: [&'a Bytes; 2],
+    /// Is told who spoke first.
+    pub(super) opening: &'a Opening,
     /// Bytes to the host and to the client so far.
     pub(super) bytes: (u64, u64),
 }
@@ -219,6 +221,13 @@ impl<Asked: Fn(u64) -> Option<Ending>> Relay<'_, Asked> {
             }
             if down > 0 {
                 meter.to_client.add(down);
+            }
+        }
+        if self.bytes == (0, 0) {
+            match (up, down) {
+                (1.., 0) => self.opening.by_client(),
+                (0, 1..) => self.opening.by_host(),
+                _ => {}
             }
         }
         self.bytes.0 += up;

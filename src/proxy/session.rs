@@ -258,6 +258,7 @@ impl Session {
                 self.lane.millis(connected.since),
             ),
             meters: [&host.counters.bytes, &service.counters.bytes],
+            opening: &service.opening,
             bytes: (0, 0),
         };
         async move { (relay.run().await, relay.bytes) }

@@ -12,6 +12,7 @@ use std::{
 
 use rustix::{
     event::epoll::EventFlags,
+    io::Errno,
     net::{
         AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType,
         bind, connect, getsockname, listen, recv, send, shutdown, socket_with, sockopt as options,
@@ -75,8 +76,8 @@ impl Socket {
     }
 
     /// Begins to connect to `endpoint`. With `hold_ack`, the acknowledgement that ends the
-    /// handshake waits for the first bytes that are sent, and saves a segment; only for a caller
-    /// who has bytes to send.
+    /// handshake waits for the first bytes that are sent, 200 ms at most, and saves a segment: for
+    /// a caller who has bytes to send, or will have before the host has.
     ///
     /// # Errors
     /// When there is no descriptor, no port or no route, or the host refused at once.
@@ -103,7 +104,23 @@ impl Socket {
             options::set_tcp_quickack(&fd, false)?;
         }
         match connect(&fd, &address) {
-            Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Ok(Self::new(fd, false, event_loop)),
+            Ok(()) | Err(Errno::INPROGRESS) => Ok(Self::new(fd, false, event_loop)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether the connection to `endpoint` stands already, as one within this machine does.
+    ///
+    /// # Errors
+    /// When the host has refused.
+    pub(super) fn stands(&self, endpoint: &Endpoint) -> io::Result<bool> {
+        let Endpoint::Ip(address) = endpoint else {
+            return Ok(true);
+        };
+        // A second call tells how the first has gone on: connect(2), `EALREADY`.
+        match connect(&self.watched, address) {
+            Ok(()) | Err(Errno::ISCONN) => Ok(true),
+            Err(Errno::ALREADY | Errno::INPROGRESS) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
