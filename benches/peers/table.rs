@@ -13,7 +13,8 @@ Columns: CPU is the processor time (user and system, all processes and threads) 
 each operation, in µs; for bulk, for each MB. ± is half the distance between its lowest and highest round. \
 Machine is the same for the whole machine, load and hosts \
 included, unrelated processes left out. Ratios are to `haproxy` / to the best peer \
-of the row (less is better): each round's to the same round of the other, the median of them. `direct` has no balancer in between and is no peer. Others is the share of the \
+of the row (less is better): each round's to the same round of the other, the median of them. \
+Where only Pointsman takes part they are to the first row. `direct` has no balancer in between and is no peer. Others is the share of the \
 machine that unrelated processes or a neighbour took meanwhile, in the worst round: above a few % the section \
 is not to be trusted.
 ";
@@ -109,9 +110,13 @@ impl Section {
         }
     }
 
-    /// The ratios of one row's figure to HAProxy's and to the best peer's.
+    /// The ratios of one row's figure to HAProxy's and to the best peer's; where there are no
+    /// peers, to the first row's.
     fn ratios(&self, row: &Row, figure: fn(&Figures) -> f64) -> String {
         let peers = self.rows.iter().filter(|other| other.peer);
+        if peers.clone().next().is_none() {
+            return shown(self.rows.first().map(|first| row.ratio_to(first, figure)));
+        }
         let haproxy = peers.clone().find(|other| other.name == "haproxy");
         let best = peers.min_by(|a, b| a.median(figure).total_cmp(&b.median(figure)));
         let to = |other: Option<&Row>| shown(other.map(|other| row.ratio_to(other, figure)));
