@@ -54,7 +54,8 @@ impl Contestant {
 
     /// Whether this is one of those that Pointsman is compared with.
     pub(crate) fn is_peer(&self) -> bool {
-        self.program.is_some() && !self.name.starts_with("pointsman")
+        let ours = ["pointsman", "bare"];
+        self.program.is_some() && !ours.iter().any(|name| self.name.starts_with(name))
     }
 
     /// Starts it and waits until it answers, five seconds at most.

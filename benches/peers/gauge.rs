@@ -121,6 +121,13 @@ fn machine_idle() -> Option<(Duration, Duration)> {
     ))
 }
 
+/// The machine's, whether this process may use them all or not.
+fn cores() -> u32 {
+    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let lines = text.lines().filter(|line| line.starts_with("cpu")).count();
+    u32::try_from(lines.saturating_sub(1)).unwrap_or(1).max(1)
+}
+
 /// The memory in use (RSS) of these processes, in bytes.
 pub(crate) fn memory(family: &[u32]) -> Option<u64> {
     let mut bytes = 0;
@@ -164,13 +171,13 @@ impl Reading {
     }
 
     /// The second, compared with the first.
-    pub(crate) fn end(&self, family: &[u32], cores: usize) -> Used {
+    pub(crate) fn end(&self, family: &[u32]) -> Used {
         let (wall, idle, now) = (self.at.elapsed(), machine_idle(), threads(family));
         let others = used_by_others().saturating_sub(self.others);
         let used = now.iter().map(|(thread, used)| {
             used.saturating_sub(self.threads.get(thread).copied().unwrap_or_default())
         });
-        let whole = wall * u32::try_from(cores).unwrap_or(1);
+        let whole = wall * cores();
         let (mut machine, mut stolen) = (None, Duration::ZERO);
         if let (Some(before), Some(after)) = (self.idle, idle) {
             stolen = after.1.saturating_sub(before.1);

@@ -7,6 +7,7 @@
     reason = "a program that prints a table"
 )]
 
+mod bare;
 mod churn;
 mod client;
 mod contestant;
@@ -46,6 +47,11 @@ fn main() -> ExitCode {
         ["hosts", threads, count] => {
             let (threads, count) = (threads.parse().unwrap_or(1), count.parse().unwrap_or(3));
             hosts::serve(threads, count).map_err(|e| e.to_string())
+        }
+        ["bare", threads, port, hosts @ ..] => {
+            let hosts = hosts.iter().filter_map(|host| host.parse().ok());
+            let (threads, port) = (threads.parse().unwrap_or(1), port.parse().unwrap_or(0));
+            bare::serve(threads, port, &hosts.collect::<Vec<_>>()).map_err(|e| e.to_string())
         }
         [
             "compare",

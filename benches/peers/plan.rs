@@ -9,6 +9,9 @@ pub(crate) const WARM: Duration = Duration::from_millis(150);
 /// What comes after: until the sessions that were cut off are gone.
 pub(crate) const SETTLE: Duration = Duration::from_millis(100);
 
+/// More rounds than these tell no more.
+const MOST: usize = 25;
+
 /// Who takes part in a step.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Who {
@@ -27,6 +30,13 @@ pub(crate) struct Step {
     pub(crate) work: Work,
     pub(crate) sessions: usize,
     pub(crate) who: Who,
+}
+
+impl Step {
+    /// Whether the rate of those steps that keep to one is taken from this one.
+    pub(crate) fn sets_rate(&self) -> bool {
+        self.work == Work::Connect && self.sessions == 64 && self.who == Who::All
+    }
 }
 
 const fn step(title: &'static str, work: Work, sessions: usize) -> Step {
@@ -133,8 +143,10 @@ impl Plan {
         } else {
             (QUICK, 3, 115.0, 1.0, 4_000)
         };
-        let steps = steps.iter().filter(|step| step.title.contains(only));
-        let steps: Vec<Step> = steps.copied().collect();
+        let wanted = |step: &&Step| step.title.contains(only);
+        let at_a_rate = steps.iter().filter(wanted).any(|s| s.work == Work::Churn);
+        let kept = |step: &&Step| wanted(step) || (at_a_rate && step.sets_rate());
+        let steps: Vec<Step> = steps.iter().filter(kept).copied().collect();
         let windows: usize = steps
             .iter()
             .map(|step| match step.who {
@@ -144,7 +156,11 @@ impl Plan {
             .sum();
         let around = (WARM + SETTLE).as_secs_f64();
         let room = budget / (windows.max(1) as f64 * (around + most));
-        let rounds = rounds.max(if only.is_empty() { 0 } else { room as usize });
+        let rounds = rounds.max(if only.is_empty() {
+            0
+        } else {
+            MOST.min(room as usize)
+        });
         let each = budget / (rounds * windows.max(1)) as f64;
         let window = (each - around).clamp(0.3, most);
         Self {

@@ -84,7 +84,7 @@ pub(crate) fn compare(
                 section(step, rate, &plan, cores, &mut start(&variants, &stage))
             }
         };
-        if step.work == Work::Connect && step.sessions == 64 && step.who == Who::All {
+        if step.sets_rate() {
             rate = section.slowest().map_or(rate, |slowest| slowest / 2.0);
         }
         panels.push(section.panel());
@@ -205,7 +205,7 @@ fn window(
     pause(length);
     let done = tally.done.load(Relaxed) - done;
     tally.keeping.store(false, Relaxed);
-    let used = first.end(&family, cores);
+    let used = first.end(&family);
     let failed = tally.failed.load(Relaxed) - failed;
     let latencies = load.stop();
     pause(SETTLE);

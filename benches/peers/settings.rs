@@ -60,6 +60,10 @@ pub(crate) fn command(name: &str, program: &Path, stage: &Stage, port: u16) -> i
             fs::write(&file, sozu(name, stage, port))?;
             command.args(["start", "--config"]).arg(&file);
         }
+        "bare" => {
+            command.args(["bare", &threads(name, stage).to_string(), &port.to_string()]);
+            command.args(stage.hosts.iter().map(SocketAddr::to_string));
+        }
         "other" => {
             command.arg(port.to_string());
             command.args(stage.hosts.iter().map(SocketAddr::to_string));

@@ -1,7 +1,7 @@
 //! Where log lines go and how they look.
 //! It must not be used by anything but the program: a library leaves this to its caller.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, BufWriter, IsTerminal};
 
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
@@ -16,6 +16,8 @@ use crate::app::lost_lines;
 
 /// Lines that may wait to be written; more are dropped.
 const LINES: usize = 8192;
+/// Bytes of lines that are written at once, at most.
+const TOGETHER: usize = 64 * 1024;
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -72,7 +74,8 @@ pub(super) fn start(
             Err(error) => (false, Some(error)),
         },
     };
-    let (writer, guard) = not_waiting(io::stderr());
+    // Lines that wait together are written together; there is a flush when none waits.
+    let (writer, guard) = not_waiting(BufWriter::with_capacity(TOGETHER, io::stderr()));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(parsed)
         .with_writer(writer)

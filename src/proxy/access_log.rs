@@ -25,6 +25,8 @@ const WAITING: usize = 16_384;
 /// Lines about connections that were refused, in a second. More are counted up in one line.
 const REFUSED: u32 = 100;
 const SECOND: Duration = Duration::from_secs(1);
+/// How long lines gather before they are written, so that each need not wake a thread.
+const GATHER: Duration = Duration::from_millis(10);
 /// How often a flush looks whether there is room for it in the queue.
 const AGAIN: Duration = Duration::from_millis(5);
 
@@ -130,18 +132,30 @@ impl AccessLog {
 fn write_all(lines: &Receiver<Line>) {
     let mut limiter = Limiter::new(REFUSED, SECOND);
     loop {
-        let line = lines.recv_timeout(SECOND);
+        let first = lines.recv_timeout(SECOND);
         if let Some(number) = limiter.suppressed(Instant::now()) {
             tracing::info!(target: "pointsman::access", "refused: suppressed {number} lines");
         }
-        match line {
-            Ok(Line::Ended(ended)) => ended.write(),
-            Ok(Line::Refused(refused)) if limiter.may(Instant::now()) => refused.write(),
-            Ok(Line::Refused(_)) | Err(RecvTimeoutError::Timeout) => {}
-            // Whoever waited may have lost patience.
-            Ok(Line::Flush(done)) => drop(done.send(())),
+        match first {
+            Ok(first) => {
+                write(first, &mut limiter);
+                thread::park_timeout(GATHER);
+                let waiting = lines.try_iter().take(WAITING);
+                waiting.for_each(|line| write(line, &mut limiter));
+            }
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
+    }
+}
+
+fn write(line: Line, limiter: &mut Limiter) {
+    match line {
+        Line::Ended(ended) => ended.write(),
+        Line::Refused(refused) if limiter.may(Instant::now()) => refused.write(),
+        Line::Refused(_) => {}
+        // Whoever waited may have lost patience.
+        Line::Flush(done) => drop(done.send(())),
     }
 }
 
