@@ -63,6 +63,11 @@ pub(crate) fn compare(
     let rest: Vec<Contestant> = all.iter().map(|(one, _)| one.clone()).collect();
     let only = std::env::var("PEERS_ONLY").unwrap_or_default();
     let plan = Plan::new(full, all.len(), &only);
+    if plan.steps.is_empty() && plan.idle == 0 {
+        return Err(format!(
+            "nothing that is measured has {only:?} in its title"
+        ));
+    }
     let mut text = head(&plan, folder, cores);
     println!("{text}");
     let (mut panels, mut rate) = (Vec::new(), 0.0);
@@ -86,6 +91,9 @@ pub(crate) fn compare(
         };
         if step.sets_rate() {
             rate = section.slowest().map_or(rate, |slowest| slowest / 2.0);
+        }
+        if let Some(doubts) = section.doubts() {
+            eprintln!("peers: {doubts}");
         }
         panels.push(section.panel());
         show(&mut text, &section.render(), result)?;

@@ -19,6 +19,9 @@ machine that unrelated processes or a neighbour took meanwhile, in the worst rou
 is not to be trusted.
 ";
 
+/// The share of the machine that others may take before what is measured means nothing.
+const TOO_MUCH: f64 = 0.05;
+
 /// All rounds of one kind of work.
 pub(crate) struct Section {
     title: String,
@@ -84,6 +87,20 @@ impl Section {
     pub(crate) fn slowest(&self) -> Option<f64> {
         let rows = self.rows.iter().filter(|row| row.name != "direct");
         rows.map(|row| row.median(|f| f.rate)).reduce(f64::min)
+    }
+
+    /// What is against believing its figures.
+    pub(crate) fn doubts(&self) -> Option<String> {
+        let rounds = || self.rows.iter().flat_map(|row| &row.rounds);
+        let others = rounds().map(|f| f.others).fold(0.0, f64::max);
+        let failed: u64 = rounds().map(|f| f.failed).sum();
+        (others > TOO_MUCH || failed > 0).then(|| {
+            format!(
+                "{}: not to be trusted: others took up to {:.0} % of the machine, and {failed} operations failed",
+                self.title,
+                others * 100.0
+            )
+        })
     }
 
     /// The processor time of each as a plot.

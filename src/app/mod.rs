@@ -276,21 +276,21 @@ async fn end_sessions(
         ?patience,
         "stopping; a second signal ends at once"
     );
-    let end = tokio::select! {
+    tokio::select! {
         biased;
         signal = signals.next() => {
             tracing::warn!("ending at once, at a second signal");
             // Or else the kernel ends them, cleanly, and a cut stream looks whole.
             balancer.cut().await;
+            balancer.flush_access_log().await;
             End::AtOnce(signal)
         }
         left = balancer.shut_down(patience) => {
+            balancer.flush_access_log().await;
             tracing::info!(reset = left.reset, "stopped");
             End::Orderly
         }
-    };
-    balancer.flush_access_log().await;
-    end
+    }
 }
 
 /// Raises the limit on open files as far as this user may; returns what it is then.

@@ -16,8 +16,9 @@ use crate::app::lost_lines;
 
 /// Lines that may wait to be written; more are dropped.
 const LINES: usize = 8192;
-/// Bytes of lines that are written at once, at most.
-const TOGETHER: usize = 64 * 1024;
+/// Bytes of whole lines that are written at once, at most: what a pipe takes whole or not at all
+/// (`PIPE_BUF`), so that lines of two processes do not mix in it while one takes over from the other.
+const TOGETHER: usize = 4096;
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -75,7 +76,7 @@ pub(super) fn start(
         },
     };
     // Lines that wait together are written together; there is a flush when none waits.
-    let (writer, guard) = not_waiting(BufWriter::with_capacity(TOGETHER, io::stderr()));
+    let (writer, guard) = not_waiting(Together(BufWriter::with_capacity(TOGETHER, io::stderr())));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(parsed)
         .with_writer(writer)
@@ -103,6 +104,22 @@ fn not_waiting(target: impl io::Write + Send + 'static) -> (NonBlocking, WorkerG
         .finish(target);
     lost_lines::counted_by(writer.error_counter());
     (writer, guard)
+}
+
+/// Standard error, written in pieces of whole lines.
+struct Together(BufWriter<io::Stderr>);
+
+impl io::Write for Together {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    /// What cannot be written waits for the next line. The worker would take a failure for a
+    /// reason not to end, and whoever stops it would wait for that.
+    fn flush(&mut self) -> io::Result<()> {
+        let _ = self.0.flush();
+        Ok(())
+    }
 }
 
 fn understand(filter: &str) -> Result<EnvFilter, LogLevelError> {

@@ -132,30 +132,38 @@ impl AccessLog {
 fn write_all(lines: &Receiver<Line>) {
     let mut limiter = Limiter::new(REFUSED, SECOND);
     loop {
-        let first = lines.recv_timeout(SECOND);
-        if let Some(number) = limiter.suppressed(Instant::now()) {
-            tracing::info!(target: "pointsman::access", "refused: suppressed {number} lines");
-        }
-        match first {
+        match lines.recv_timeout(SECOND) {
             Ok(first) => {
                 write(first, &mut limiter);
                 thread::park_timeout(GATHER);
                 let waiting = lines.try_iter().take(WAITING);
                 waiting.for_each(|line| write(line, &mut limiter));
             }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) => say(limiter.suppressed(Instant::now())),
+            Err(RecvTimeoutError::Disconnected) => return say(limiter.rest()),
         }
     }
 }
 
 fn write(line: Line, limiter: &mut Limiter) {
+    let now = Instant::now();
+    say(limiter.suppressed(now));
     match line {
         Line::Ended(ended) => ended.write(),
-        Line::Refused(refused) if limiter.may(Instant::now()) => refused.write(),
+        Line::Refused(refused) if limiter.may(now) => refused.write(),
         Line::Refused(_) => {}
-        // Whoever waited may have lost patience.
-        Line::Flush(done) => drop(done.send(())),
+        Line::Flush(done) => {
+            say(limiter.rest());
+            // Whoever waited may have lost patience.
+            let _ = done.send(());
+        }
+    }
+}
+
+/// How many lines about refused connections were not written.
+fn say(suppressed: Option<u64>) {
+    if let Some(number) = suppressed {
+        tracing::info!(target: "pointsman::access", "refused: suppressed {number} lines");
     }
 }
 

@@ -48,6 +48,11 @@ impl Limiter {
         Some(std::mem::take(&mut self.suppressed))
     }
 
+    /// How many were not written and not said yet, where nothing comes after it.
+    pub(super) fn rest(&mut self) -> Option<u64> {
+        Some(std::mem::take(&mut self.suppressed)).filter(|number| *number > 0)
+    }
+
     fn is_over(&self, now: Instant) -> bool {
         let over = |opened| now.saturating_duration_since(opened) >= self.span;
         self.opened.is_none_or(over)

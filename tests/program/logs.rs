@@ -4,16 +4,20 @@ use std::{
     io::pipe,
     net::{Ipv4Addr, SocketAddr},
     process::Stdio,
+    time::{Duration, Instant},
 };
 
 use rustix::process::Signal;
 use serde_json::Value;
-use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use super::{
     eventually,
     process::{File, Program, config, pointsman},
-    support::{echo, exchange, named, next_words, resetting_when_asked, soon},
+    support::{echo, exchange, named, next_words, nobody, resetting_when_asked, soon},
 };
 
 /// One session that is ended by the client, after five bytes each way. Returns its address.
@@ -172,6 +176,9 @@ async fn the_access_log_says_whose_doing_the_end_was() {
         (&leaving, "broken: connection reset", "client"),
         (&ending, "closed on request", "us"),
     ];
+    let log = ending.complained();
+    let last = log.lines().last().unwrap_or_default();
+    assert!(last.contains("stopped"), "after all sessions: {log}");
     for (program, how, whose) in cases {
         let lines = access_log(program);
         assert!(lines[0].starts_with(how), "{lines:?}");
@@ -180,6 +187,30 @@ async fn the_access_log_says_whose_doing_the_end_was() {
             "{lines:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn refused_connections_that_leave_no_line_are_counted_while_they_go_on_and_at_the_end() {
+    let program = Program::run(&config("access_log = true", &[nobody().await]));
+    let address = program.address().await;
+    let mut sent = 0;
+    eventually!({
+        for _ in 0..20 {
+            // The reset may come before the connect is seen to have succeeded.
+            if let Ok(mut client) = soon(TcpStream::connect(address)).await {
+                let _ = soon(client.read(&mut [0])).await;
+            }
+            sent += 1;
+        }
+        program.complained().matches("suppressed").count() >= 2
+    });
+    let log = stopped(program).await.complained();
+    let written = log.matches("refused: ").count() - log.matches("suppressed").count();
+    let suppressed = log.lines().filter_map(|line| {
+        let number = line.split_once("refused: suppressed ")?.1;
+        number.split_once(' ')?.0.parse::<usize>().ok()
+    });
+    assert_eq!(written + suppressed.sum::<usize>(), sent, "{log}");
 }
 
 #[tokio::test]
@@ -213,8 +244,10 @@ async fn that_nobody_reads_what_it_writes_is_no_reason_to_stop() {
     for _ in 0..10 {
         eventually!(served_by_one(address).await);
     }
+    let asked = Instant::now();
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::TERM).unwrap();
     eventually!(child.try_wait().unwrap().is_some());
+    assert!(asked.elapsed() < Duration::from_millis(900), "it waited");
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
