@@ -165,10 +165,14 @@ async fn the_access_log_says_whose_doing_the_end_was() {
         "access_log = true\ndrain_timeout = \"10ms\"",
         &[echo().await],
     ));
-    let mut client = soon(TcpStream::connect(ending.address().await))
-        .await
-        .unwrap();
-    exchange(&mut client, b"hello").await.unwrap();
+    let mut clients = Vec::new();
+    for _ in 0..5 {
+        let client = soon(TcpStream::connect(ending.address().await)).await;
+        clients.push(client.unwrap());
+    }
+    for client in &mut clients {
+        exchange(client, b"hello").await.unwrap();
+    }
     let ending = stopped(ending).await;
 
     let cases = [
