@@ -9,14 +9,14 @@ use std::fmt::Write as _;
 
 /// What the columns mean.
 pub(crate) const LEGEND: &str = "\
-Columns: CPU is the processor time (user and system, all processes and threads) that the contestant used for \
-each operation, in µs; for bulk, for each MB. ± is half the distance between its lowest and highest round. \
-Machine is the same for the whole machine, load and hosts \
-included, unrelated processes left out. Ratios are to `haproxy` / to the best peer \
-of the row (less is better): each round's to the same round of the other, the median of them. \
-Where only Pointsman takes part they are to the first row. `direct` has no balancer in between and is no peer. Others is the share of the \
-machine that unrelated processes or a neighbour took meanwhile, in the worst round: above a few % the section \
-is not to be trusted.
+Columns: CPU is the processor time (user and system, all processes and threads) that the
+contestant used for each operation, in µs; for bulk, for each MB. ± is half the distance between
+its lowest and highest round. Machine is the same for the whole machine, load and hosts included,
+unrelated processes left out. Ratios are to `haproxy` / to the best peer of the row (less is
+better): each round's to the same round of the other, the median of them. Where only Pointsman
+takes part they are to the first row. `direct` has no balancer in between and is no peer. Others
+is the share of the machine that unrelated processes or a neighbour took meanwhile, in the worst
+round: above a few % the section is not to be trusted.
 ";
 
 /// The share of the machine that others may take before what is measured means nothing.
